@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#define MUST_USE __attribute__((warn_unused_result))
+#define MUST_USE               __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 enum err {
@@ -50,10 +50,10 @@ _Noreturn void fatal(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Our invariant broke: prints file, line and text, aborts. Stays on in release builds. */
 _Noreturn void bug_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 #define BUG(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
-#define ASSERT(cond)                                                                               \
-    do {                                                                                           \
-        if (!(cond))                                                                               \
-            BUG("assertion failed: %s", #cond);                                                    \
+#define ASSERT(cond)                            \
+    do {                                        \
+        if (!(cond))                            \
+            BUG("assertion failed: %s", #cond); \
     } while (0)
 
 #endif

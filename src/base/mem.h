@@ -9,7 +9,8 @@
 
 void *mem_alloc(size_t bytes) __attribute__((malloc, returns_nonnull, alloc_size(1)));
 /* zeroed, count x size checked for overflow */
-void *mem_zero(size_t count, size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1, 2)));
+void *mem_zero(size_t count, size_t size)
+    __attribute__((malloc, returns_nonnull, alloc_size(1, 2)));
 void *mem_realloc(void *ptr, size_t bytes) __attribute__((returns_nonnull, alloc_size(2)));
 char *mem_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 /* a NUL-terminated copy of len bytes */
