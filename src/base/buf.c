@@ -19,9 +19,15 @@ void buf_release(struct buf *buf)
 
 void buf_clear(struct buf *buf)
 {
-    buf->len = 0;
+    buf_cut(buf, 0);
+}
+
+void buf_cut(struct buf *buf, size_t len)
+{
+    ASSERT(len <= buf->len);
+    buf->len = len;
     if (buf->ptr != NULL)
-        buf->ptr[0] = '\0';
+        buf->ptr[len] = '\0';
 }
 
 void buf_reserve(struct buf *buf, size_t more_bytes)

@@ -19,6 +19,8 @@ struct buf {
 
 void buf_release(struct buf *buf); /* frees and resets */
 void buf_clear(struct buf *buf);   /* length 0, memory kept */
+/* Takes back what was added since the length was `len` (<= buf->len). */
+void buf_cut(struct buf *buf, size_t len);
 void buf_reserve(struct buf *buf, size_t more_bytes);
 void buf_add(struct buf *buf, const void *bytes, size_t len);
 void buf_add_text(struct buf *buf, const char *text);

@@ -3,11 +3,12 @@
 #include "base/err.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/log.h"
 
 struct entry {
     const char *slug;
@@ -86,8 +87,11 @@ enum err error_set_at(struct error *error, enum err code, size_t offset, const c
     return code;
 }
 
+/* Through the log; when there is none (yet), straight to stderr. */
 static void last_words(const char *text)
 {
+    if (log_last_words(text))
+        return;
     char line[1100];
     int len = snprintf(line, sizeof(line), "hookswitch: %s\n", text);
     if (len >= (int)sizeof(line))
