@@ -101,6 +101,13 @@ MUST_USE enum err json_finish(struct json_cursor *cursor);
 /* A whole document of which nothing is needed but that it is valid. */
 MUST_USE enum err json_validate(struct span text, struct error *error);
 
+/* A string as written, without its quotes: no control characters, valid UTF-8, so fit for a message
+ * to the user ("unknown key '%.*s'"). */
+static inline struct span json_inner(const struct json_value *value)
+{
+    return (struct span){value->raw.ptr + 1, value->raw.len - 2};
+}
+
 /* True when the value is the string `text`, its escapes resolved. */
 bool json_string_is(const struct json_value *value, const char *text);
 
@@ -116,9 +123,10 @@ enum json_found {
     JSON_TWICE,  /* a key of the path occurs twice in its object: receivers would disagree */
 };
 
-/* The value at a dotted path ("id", "call.id") inside an object that a cursor has passed already:
- * trusts its syntax, stays inside its bytes in any case. ret_value is filled only for JSON_FOUND,
- * its offset counted from the start of `object`. Keys that contain a dot cannot be named. */
+/* The value at a dotted path ("id", "call.id") inside `object`, the raw bytes of a JSON_OBJECT.
+ * Walks the whole object, or duplicates would be missed. ret_value is filled only for JSON_FOUND,
+ * its offset counted from the start of `object`. Keys that contain a dot cannot be named. Bytes
+ * that are not a valid object give JSON_ABSENT. */
 MUST_USE enum json_found
 json_find(struct span object, const char *path, struct json_value *ret_value);
 
