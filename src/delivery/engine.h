@@ -24,6 +24,12 @@
 
 struct engine;
 
+/* A place in the commit queue; the engine's own, callers leave it zero. */
+struct commit_item {
+    struct list node;
+    int kind;
+};
+
 /* settings, store and egress are borrowed until engine_stop. Recovers (folds the log) before it
  * returns; deliveries begin at once. */
 MUST_USE enum err engine_start(const struct settings *settings, struct store *store,
@@ -59,12 +65,18 @@ struct ingest_request {
     enum err code;
     char message[200];
     bool replayed;              /* an earlier request with the same key */
-    uint8_t (*ids)[EVENT_ID_BYTES]; /* n_ids ids in order; the engine's, valid during done */
+    uint8_t first_id[EVENT_ID_BYTES]; /* the ids of one request are consecutive: event_id_after */
     size_t n_ids;
     /* the engine's */
-    struct list node;
+    struct commit_item item;
     size_t waiting_bytes;
+    bool refused; /* code is set, nothing was committed for it */
 };
+
+/* The id `steps` after `id`: the events of one request have consecutive ids, so that a repeat by
+ * Idempotency-Key is answered without reading the log. */
+void event_id_after(const uint8_t id[EVENT_ID_BYTES], size_t steps,
+                    uint8_t ret_id[EVENT_ID_BYTES]);
 
 /* Any thread. `done` is always called exactly once, perhaps from inside this call (refusals). */
 void engine_ingest(struct engine *engine, struct ingest_request *request);
@@ -111,7 +123,7 @@ struct change {
                               * after done */
     bool active;
     uint64_t dropped;        /* delete: deliveries that were owed and are given up */
-    struct list node;
+    struct commit_item item; /* the engine's */
 };
 
 /* Any thread; `done` exactly once, perhaps from inside this call (shutdown). */

@@ -42,6 +42,8 @@ bool registry_webhook_by_number(struct registry *registry, uint32_t company, uin
                                 struct webhook *ret_webhook);
 bool registry_webhook_by_uuid(struct registry *registry, uint32_t company,
                               const uint8_t uuid[16], struct webhook *ret_webhook);
+/* Of any company: for the couriers. */
+bool registry_webhook_any(struct registry *registry, uint32_t number, struct webhook *ret_webhook);
 size_t registry_webhook_count(struct registry *registry, uint32_t company);
 /* Copies webhooks offset..offset+n-1 in order of creation (descending: newest first). Returns how
  * many were copied. */
@@ -55,7 +57,7 @@ void registry_put_credential(struct registry *registry, const struct credential 
 void registry_delete_credential(struct registry *registry, const char *api_id);
 void registry_put_webhook(struct registry *registry, const struct webhook *webhook); /* copies */
 void registry_delete_webhook(struct registry *registry, uint32_t number);
-/* The live webhook, borrowed; NULL when there is none. */
+/* The live webhook, borrowed until the next write; NULL when there is none. */
 const struct webhook *registry_peek(const struct registry *registry, uint32_t number);
 /* The webhooks of a company in order of creation, borrowed until the next write. */
 size_t registry_peek_company(const struct registry *registry, uint32_t company,
