@@ -32,8 +32,10 @@ struct commit_item {
 
 /* settings, store and egress are borrowed until engine_stop. Recovers (folds the log) before it
  * returns; deliveries begin at once. */
-MUST_USE enum err engine_start(const struct settings *settings, struct store *store,
-                               const struct egress *egress, struct engine **ret_engine,
+MUST_USE enum err engine_start(const struct settings *settings,
+                               struct store *store,
+                               const struct egress *egress,
+                               struct engine **ret_engine,
                                struct error *error);
 /* From now on new ingests and changes end with ERR_SHUTDOWN; what was taken is committed and
  * answered. Returns when every callback was called. */
@@ -55,16 +57,16 @@ struct ingest_request {
     uint32_t company;
     struct event **events; /* references and array (malloc) pass to the engine */
     size_t n_events;
-    bool keyed;            /* there was an Idempotency-Key */
-    uint8_t key_hash[KEY_HASH_BYTES];  /* of the key: first bytes of its SHA-256 */
-    uint8_t body_hash[KEY_HASH_BYTES]; /* of the body */
+    bool keyed;                                   /* there was an Idempotency-Key */
+    uint8_t key_hash[KEY_HASH_BYTES];             /* of the key: first bytes of its SHA-256 */
+    uint8_t body_hash[KEY_HASH_BYTES];            /* of the body */
     void (*done)(struct ingest_request *request); /* committer's thread; frees the request */
     void *arg;
     /* filled before done: OK, ERR_CONFLICT (key with another body), ERR_LIMIT (too many events
      * wait or too many keys), ERR_FULL, ERR_SHUTDOWN */
     enum err code;
     char message[200];
-    bool replayed;              /* an earlier request with the same key */
+    bool replayed;                    /* an earlier request with the same key */
     uint8_t first_id[EVENT_ID_BYTES]; /* the ids of one request are consecutive: event_id_after */
     size_t n_ids;
     /* the engine's */
@@ -75,8 +77,7 @@ struct ingest_request {
 
 /* The id `steps` after `id`: the events of one request have consecutive ids, so that a repeat by
  * Idempotency-Key is answered without reading the log. */
-void event_id_after(const uint8_t id[EVENT_ID_BYTES], size_t steps,
-                    uint8_t ret_id[EVENT_ID_BYTES]);
+void event_id_after(const uint8_t id[EVENT_ID_BYTES], size_t steps, uint8_t ret_id[EVENT_ID_BYTES]);
 
 /* Any thread. `done` is always called exactly once, perhaps from inside this call (refusals). */
 void engine_ingest(struct engine *engine, struct ingest_request *request);
@@ -93,7 +94,7 @@ enum change_kind {
 };
 
 enum patch_events {
-    PATCH_EVENTS_ALL,     /* listens to everything */
+    PATCH_EVENTS_ALL, /* listens to everything */
     PATCH_EVENTS_REPLACE,
     PATCH_EVENTS_ADD,
     PATCH_EVENTS_REMOVE,
@@ -105,7 +106,7 @@ struct webhook_patch {
     const char *custom_name; /* NULL = keep */
     enum patch_events events_action;
     struct event_set events;
-    int active;              /* -1 = keep, 0 = pause, 1 = enable (always a new epoch) */
+    int active; /* -1 = keep, 0 = pause, 1 = enable (always a new epoch) */
 };
 
 struct change {
@@ -118,9 +119,9 @@ struct change {
     void (*done)(struct change *change); /* committer's thread; frees the change and its texts */
     void *arg;
     /* filled before done */
-    struct error result;     /* code OK or: ERR_NOT_FOUND, ERR_EXISTS, ERR_INVALID (limits), ... */
-    struct webhook webhook;  /* the webhook as it is now (create, update): released by the engine
-                              * after done */
+    struct error result;    /* code OK or: ERR_NOT_FOUND, ERR_EXISTS, ERR_INVALID (limits), ... */
+    struct webhook webhook; /* the webhook as it is now (create, update): released by the engine
+                             * after done */
     bool active;
     uint64_t dropped;        /* delete: deliveries that were owed and are given up */
     struct commit_item item; /* the engine's */
@@ -133,7 +134,7 @@ void engine_change(struct engine *engine, struct change *change);
 
 struct webhook_status {
     bool active;
-    bool paused;            /* switched off by hand */
+    bool paused; /* switched off by hand */
     uint32_t failures;
     uint32_t threshold;     /* 0 = never */
     uint64_t owed;          /* deliveries not finished */
@@ -141,7 +142,7 @@ struct webhook_status {
     wall_ms oldest_owed_at; /* acceptance of the oldest owed event; 0 when none */
     uint64_t delivered, failed, expired;
     uint64_t last_sequence;
-    char ledger[1200];      /* plain words */
+    char ledger[1200]; /* plain words */
 };
 /* False when the webhook is unknown (deleted). */
 bool engine_webhook_status(struct engine *engine, uint32_t webhook, struct webhook_status *ret);
@@ -163,54 +164,65 @@ int delivery_status_find(struct span name);
 struct delivery {
     uint32_t webhook;
     uint64_t sequence;
-    struct event *event;       /* a reference; NULL when retention took it */
+    struct event *event; /* a reference; NULL when retention took it */
     enum delivery_status status;
     uint32_t attempts;
-    wall_ms next_attempt_at;   /* 0 = none planned */
+    wall_ms next_attempt_at; /* 0 = none planned */
 };
 
 /* "dlv_" + ULID of the event + "-" + webhook number */
 #define DELIVERY_ID_TEXT 48
 void delivery_id_text(const struct delivery *delivery, char *ret_text);
-MUST_USE enum err delivery_id_parse(struct span text, uint8_t ret_event_id[EVENT_ID_BYTES],
-                                    uint32_t *ret_webhook);
+MUST_USE enum err
+delivery_id_parse(struct span text, uint8_t ret_event_id[EVENT_ID_BYTES], uint32_t *ret_webhook);
 
 struct delivery_query {
     uint32_t webhook;
-    int status;          /* enum delivery_status or -1 */
-    int event_type;      /* catalogue index or -1 */
-    unsigned limit;      /* 1..200 */
-    uint64_t before;     /* sequences below; 0 = from the newest */
+    int status;      /* enum delivery_status or -1 */
+    int event_type;  /* catalogue index or -1 */
+    unsigned limit;  /* 1..200 */
+    uint64_t before; /* sequences below; 0 = from the newest */
 };
 struct delivery_page {
     struct delivery *deliveries; /* newest first; delivery_page_release */
     size_t n;
-    uint64_t next;       /* `before` of the next page, 0 = the end */
+    uint64_t next; /* `before` of the next page, 0 = the end */
 };
 /* Looks at no more than 10,000 deliveries per call; then `next` is set even if the page is not
  * full. */
-MUST_USE enum err engine_deliveries(struct engine *engine, const struct delivery_query *query,
-                                    struct delivery_page *ret_page, struct error *error);
+MUST_USE enum err engine_deliveries(struct engine *engine,
+                                    const struct delivery_query *query,
+                                    struct delivery_page *ret_page,
+                                    struct error *error);
 void delivery_page_release(struct delivery_page *page);
 
 /* One delivery with all its attempts (store_attempts_release). ERR_NOT_FOUND. event is a new
  * reference. */
-MUST_USE enum err engine_delivery(struct engine *engine, const uint8_t event_id[EVENT_ID_BYTES],
-                                  uint32_t webhook, struct delivery *ret_delivery,
-                                  struct store_attempts *ret_attempts, struct error *error);
+MUST_USE enum err engine_delivery(struct engine *engine,
+                                  const uint8_t event_id[EVENT_ID_BYTES],
+                                  uint32_t webhook,
+                                  struct delivery *ret_delivery,
+                                  struct store_attempts *ret_attempts,
+                                  struct error *error);
 
-/* The event of an id with, for each target, its delivery (event NULL in those). A target whose webhook
- * was deleted has status DELIVERY_EXPIRED unless it was finished before. */
-MUST_USE enum err engine_event(struct engine *engine, uint32_t company,
-                               const uint8_t event_id[EVENT_ID_BYTES], struct event **ret_event,
-                               struct delivery **ret_targets, size_t *ret_n,
+/* The event of an id with, for each target, its delivery (event NULL in those). A target whose
+ * webhook was deleted has status DELIVERY_EXPIRED unless it was finished before. */
+MUST_USE enum err engine_event(struct engine *engine,
+                               uint32_t company,
+                               const uint8_t event_id[EVENT_ID_BYTES],
+                               struct event **ret_event,
+                               struct delivery **ret_targets,
+                               size_t *ret_n,
                                struct error *error);
 
 /* The request head of an attempt, byte for byte as it was sent (rebuilt from URL revision, times,
  * event and secret). `webhook` may be NULL when it was deleted: then ERR_NOT_FOUND. */
-MUST_USE enum err engine_attempt_head(struct engine *engine, const struct event *event,
-                                      const struct webhook *webhook, const struct attempt *attempt,
-                                      struct buf *ret_head, struct error *error);
+MUST_USE enum err engine_attempt_head(struct engine *engine,
+                                      const struct event *event,
+                                      const struct webhook *webhook,
+                                      const struct attempt *attempt,
+                                      struct buf *ret_head,
+                                      struct error *error);
 
 /* True when events can be accepted (not shutting down, store usable): /readyz. */
 bool engine_ready(struct engine *engine);

@@ -27,10 +27,10 @@ struct registry {
     struct strmap companies_name; /* name -> company_entry */
     struct company_entry **order; /* by id */
     size_t n_order;
-    struct strmap api_ids;        /* api_id -> credential */
-    struct strmap token_hashes;   /* token hash -> credential */
-    struct map webhooks;          /* number -> webhook */
-    struct strmap uuids;          /* uuid bytes -> webhook */
+    struct strmap api_ids;      /* api_id -> credential */
+    struct strmap token_hashes; /* token hash -> credential */
+    struct map webhooks;        /* number -> webhook */
+    struct strmap uuids;        /* uuid bytes -> webhook */
 };
 
 struct registry *registry_new(void)
@@ -169,9 +169,9 @@ bool registry_authenticate(struct registry *registry,
 {
     pthread_rwlock_rdlock(&registry->lock);
     const struct credential *credential =
-        api_id != NULL ? strmap_get(&registry->api_ids, span_from(api_id))
-                       : strmap_get(&registry->token_hashes,
-                                    span_make(token_hash, TOKEN_HASH_BYTES));
+        api_id != NULL
+            ? strmap_get(&registry->api_ids, span_from(api_id))
+            : strmap_get(&registry->token_hashes, span_make(token_hash, TOKEN_HASH_BYTES));
     bool ok = credential != NULL &&
               CRYPTO_memcmp(credential->token_hash, token_hash, TOKEN_HASH_BYTES) == 0;
     if (ok)
@@ -205,8 +205,7 @@ bool registry_webhook_by_uuid(struct registry *registry,
                               struct webhook *ret_webhook)
 {
     pthread_rwlock_rdlock(&registry->lock);
-    bool found =
-        copy_out(strmap_get(&registry->uuids, span_make(uuid, 16)), company, ret_webhook);
+    bool found = copy_out(strmap_get(&registry->uuids, span_make(uuid, 16)), company, ret_webhook);
     pthread_rwlock_unlock(&registry->lock);
     return found;
 }
@@ -277,8 +276,8 @@ void registry_put_credential(struct registry *registry, const struct credential 
     if (entry != NULL) {
         struct credential *own = mem_alloc(sizeof *own);
         *own = *credential;
-        entry->credentials = mem_realloc(entry->credentials, (entry->n_credentials + 1) *
-                                                                 sizeof(*entry->credentials));
+        entry->credentials = mem_realloc(entry->credentials,
+                                         (entry->n_credentials + 1) * sizeof(*entry->credentials));
         entry->credentials[entry->n_credentials++] = own;
         strmap_put(&registry->api_ids, span_from(own->api_id), own);
         strmap_put(&registry->token_hashes, span_make(own->token_hash, TOKEN_HASH_BYTES), own);
