@@ -29,23 +29,23 @@ enum http_method {
 };
 
 struct http_server_conf {
-    const char *listen;   /* "127.0.0.1:8080", "[::1]:0" */
+    const char *listen;    /* "127.0.0.1:8080", "[::1]:0", "unix:/path" (mode 0600) */
     const char *cert_file; /* PEM chain; NULL = plain HTTP */
     const char *key_file;
-    unsigned threads;        /* of the pool, 1..64 */
-    unsigned connections;    /* ceiling of inbound connections */
+    unsigned threads;                 /* of the pool, 1..64 */
+    unsigned connections;             /* ceiling of inbound connections */
     unsigned connections_per_address; /* 0 = no ceiling */
-    unsigned idle_timeout_s; /* a connection without traffic is closed */
-    size_t head_bytes;       /* ceiling of a request head */
-    size_t waiting_bytes;    /* ceiling of all bodies held at once; beyond: busy() answers 429 */
-    size_t discard_bytes;    /* at most so much of a refused body is read, then closed */
+    unsigned idle_timeout_s;          /* a connection without traffic is closed */
+    size_t head_bytes;                /* ceiling of a request head */
+    size_t waiting_bytes; /* ceiling of all bodies held at once; beyond: busy() answers 429 */
+    size_t discard_bytes; /* at most so much of a refused body is read, then closed */
 
     /* Called when the head is complete: how many bytes of body this request may have. Returning
      * 0 refuses any body. */
     size_t (*body_limit)(void *ctx, struct http_request *request);
-    /* Called when a body is refused: must answer. code: ERR_TOO_LARGE (over body_limit, known
-     * from Content-Length or by counting) or ERR_LIMIT (over waiting_bytes). The refused body is discarded up
-     * to discard_bytes so that the client can read the answer. */
+    /* Called when a body is refused: must answer before it returns. code: ERR_TOO_LARGE (over
+     * body_limit, known from Content-Length or by counting) or ERR_LIMIT (over waiting_bytes). The
+     * refused body is discarded up to discard_bytes so that the client can read the answer. */
     void (*refuse)(void *ctx, struct http_request *request, enum err code);
     /* Called with the whole body. Must lead to exactly one http_respond. */
     void (*handle)(void *ctx, struct http_request *request);
@@ -76,7 +76,7 @@ const char *http_request_header(struct http_request *request, const char *name);
 struct span http_request_body(const struct http_request *request);
 /* True when the request had a body of at least one byte. */
 bool http_request_has_body(const struct http_request *request);
-/* Address of the peer as text, without port. */
+/* Address of the peer as text, without port; "unix" on a unix socket. */
 const char *http_request_peer(struct http_request *request);
 
 /* A slot for the caller's state of this request; `release` is called when the request ends. */
@@ -88,7 +88,9 @@ void http_answer_header(struct http_request *request, const char *name, const ch
 /* Sends the answer; takes the memory of *body (NULL = empty body) and empties it. content_type
  * NULL = "application/json" when there is a body. Callable once, from any thread. The request
  * must not be touched afterwards. */
-void http_respond(struct http_request *request, unsigned status, const char *content_type,
+void http_respond(struct http_request *request,
+                  unsigned status,
+                  const char *content_type,
                   struct buf *body);
 
 /* For /metrics; callable from any thread. */
