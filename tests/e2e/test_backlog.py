@@ -31,7 +31,8 @@ def probe(company, receiver):
 
 @pytest.mark.load
 def test_a_backlog_leaves_memory_flat_and_others_unmoved(make_server, make_receiver):
-    server = make_server().start()
+    # A small window of payloads in memory, full long before the first measurement.
+    server = make_server("--hot-bytes", "4MiB").start()
     company = server.add_company()
     slow, prompt = make_receiver(), make_receiver()
     slow.on("/slow", behaviours.slow(0.25))
