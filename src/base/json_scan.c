@@ -17,15 +17,15 @@
 
 #include "base/utf8.h"
 
-void json_cursor_init(struct json_cursor *cursor, struct span text, struct error *error)
+void scan_cursor_init(struct scan_cursor *cursor, struct span text, struct error *error)
 {
-    *cursor = (struct json_cursor){.in = text, .error = error};
+    *cursor = (struct scan_cursor){.in = text, .error = error};
 }
 
 /* ---- complaints ---- */
 
 __attribute__((cold)) bool
-json_fail(struct json_cursor *cursor, size_t offset, const char *fmt, ...)
+scan_fail(struct scan_cursor *cursor, size_t offset, const char *fmt, ...)
 {
     if (cursor->failed)
         return false;
@@ -40,25 +40,25 @@ json_fail(struct json_cursor *cursor, size_t offset, const char *fmt, ...)
 }
 
 /* The complaint about the byte at the cursor. */
-static __attribute__((cold)) bool fail_expected(struct json_cursor *cursor, const char *expected)
+static __attribute__((cold)) bool fail_expected(struct scan_cursor *cursor, const char *expected)
 {
     if (cursor->at >= cursor->in.len)
-        return json_fail(cursor, cursor->at, "expected %s, found the end of the text", expected);
+        return scan_fail(cursor, cursor->at, "expected %s, found the end of the text", expected);
     unsigned char c = (unsigned char)cursor->in.ptr[cursor->at];
     if (c > ' ' && c < 0x7F)
-        return json_fail(cursor, cursor->at, "expected %s, found %c", expected, c);
-    return json_fail(cursor, cursor->at, "expected %s, found the byte 0x%02X", expected, c);
+        return scan_fail(cursor, cursor->at, "expected %s, found %c", expected, c);
+    return scan_fail(cursor, cursor->at, "expected %s, found the byte 0x%02X", expected, c);
 }
 
 /* ---- tokens ---- */
 
 /* The byte at the cursor; 0, which is no part of JSON's grammar, at the end. */
-static inline unsigned char here(const struct json_cursor *cursor)
+static inline unsigned char here(const struct scan_cursor *cursor)
 {
     return cursor->at < cursor->in.len ? (unsigned char)cursor->in.ptr[cursor->at] : 0;
 }
 
-static inline void pass_space(struct json_cursor *cursor)
+static inline void pass_space(struct scan_cursor *cursor)
 {
     for (;;) {
         unsigned char c = here(cursor);
@@ -148,7 +148,7 @@ static bool is_low_surrogate(int unit)
 }
 
 /* The escape at the cursor. */
-static bool pass_escape(struct json_cursor *cursor)
+static bool pass_escape(struct scan_cursor *cursor)
 {
     size_t at = cursor->at;
     unsigned char c = cursor->in.len - at < 2 ? 0 : (unsigned char)cursor->in.ptr[at + 1];
@@ -157,23 +157,23 @@ static bool pass_escape(struct json_cursor *cursor)
         return true;
     }
     if (c != 'u')
-        return json_fail(cursor, at, "a backslash must be followed by one of \" \\ / b f n r t u");
+        return scan_fail(cursor, at, "a backslash must be followed by one of \" \\ / b f n r t u");
     int unit = unicode_escape(cursor->in, at);
     if (unit < 0)
-        return json_fail(cursor, at, "\\u must be followed by four hexadecimal digits");
+        return scan_fail(cursor, at, "\\u must be followed by four hexadecimal digits");
     if (is_low_surrogate(unit))
-        return json_fail(cursor, at, "\\u%04x is half of a surrogate pair, alone", (unsigned)unit);
+        return scan_fail(cursor, at, "\\u%04x is half of a surrogate pair, alone", (unsigned)unit);
     cursor->at += 6;
     if (!is_high_surrogate(unit))
         return true;
     if (!is_low_surrogate(unicode_escape(cursor->in, cursor->at)))
-        return json_fail(cursor, at, "\\u%04x is half of a surrogate pair, alone", (unsigned)unit);
+        return scan_fail(cursor, at, "\\u%04x is half of a surrogate pair, alone", (unsigned)unit);
     cursor->at += 6;
     return true;
 }
 
 /* The string whose opening quote is at the cursor. */
-static bool pass_string(struct json_cursor *cursor, bool *ret_escaped)
+static bool pass_string(struct scan_cursor *cursor, bool *ret_escaped)
 {
     struct span in = cursor->in;
     size_t begin = cursor->at++;
@@ -181,7 +181,7 @@ static bool pass_string(struct json_cursor *cursor, bool *ret_escaped)
     for (;;) {
         size_t at = cursor->at = skip_plain(in.ptr, cursor->at, in.len);
         if (at == in.len)
-            return json_fail(cursor, begin, "the string that begins here has no end");
+            return scan_fail(cursor, begin, "the string that begins here has no end");
         unsigned char c = (unsigned char)in.ptr[at];
         if (c == '"') {
             cursor->at++;
@@ -192,12 +192,12 @@ static bool pass_string(struct json_cursor *cursor, bool *ret_escaped)
             if (!pass_escape(cursor))
                 return false;
         } else if (c < 0x20) {
-            return json_fail(cursor, at,
+            return scan_fail(cursor, at,
                              "a control character in a string must be written as \\u%04x", c);
         } else {
             size_t step = utf8_step(in.ptr + at, in.len - at);
             if (step == 0)
-                return json_fail(cursor, at, "the bytes from 0x%02X on are not valid UTF-8", c);
+                return scan_fail(cursor, at, "the bytes from 0x%02X on are not valid UTF-8", c);
             cursor->at += step;
         }
     }
@@ -208,7 +208,7 @@ static bool is_digit(unsigned char c)
     return c >= '0' && c <= '9';
 }
 
-static bool pass_digits(struct json_cursor *cursor, const char *where)
+static bool pass_digits(struct scan_cursor *cursor, const char *where)
 {
     if (!is_digit(here(cursor)))
         return fail_expected(cursor, where);
@@ -218,7 +218,7 @@ static bool pass_digits(struct json_cursor *cursor, const char *where)
 }
 
 /* The number that begins at the cursor with a digit or '-'. */
-static bool pass_number(struct json_cursor *cursor, bool *ret_integer)
+static bool pass_number(struct scan_cursor *cursor, bool *ret_integer)
 {
     *ret_integer = true;
     if (here(cursor) == '-')
@@ -227,7 +227,7 @@ static bool pass_number(struct json_cursor *cursor, bool *ret_integer)
     if (!pass_digits(cursor, "a digit behind '-'"))
         return false;
     if (cursor->in.ptr[first] == '0' && cursor->at > first + 1)
-        return json_fail(cursor, first, "a number must not begin with a superfluous 0");
+        return scan_fail(cursor, first, "a number must not begin with a superfluous 0");
     if (here(cursor) == '.') {
         *ret_integer = false;
         cursor->at++;
@@ -245,27 +245,27 @@ static bool pass_number(struct json_cursor *cursor, bool *ret_integer)
     return true;
 }
 
-static bool pass_word(struct json_cursor *cursor, const char *word)
+static bool pass_word(struct scan_cursor *cursor, const char *word)
 {
     size_t len = strlen(word);
     if (cursor->in.len - cursor->at < len || memcmp(cursor->in.ptr + cursor->at, word, len) != 0)
-        return json_fail(cursor, cursor->at, "expected a value (did you mean %s?)", word);
+        return scan_fail(cursor, cursor->at, "expected a value (did you mean %s?)", word);
     cursor->at += len;
     return true;
 }
 
 /* ---- structure ---- */
 
-static inline bool in_object(const struct json_cursor *cursor)
+static inline bool in_object(const struct scan_cursor *cursor)
 {
     return cursor->depth > 0 && (cursor->objects >> (cursor->depth - 1) & 1) != 0;
 }
 
 /* Passes the '{' or '[' at the cursor. */
-static bool open_container(struct json_cursor *cursor, bool object)
+static bool open_container(struct scan_cursor *cursor, bool object)
 {
-    if (cursor->depth == JSON_MAX_DEPTH)
-        return json_fail(cursor, cursor->at, "nested deeper than %d levels", JSON_MAX_DEPTH);
+    if (cursor->depth == SCAN_MAX_DEPTH)
+        return scan_fail(cursor, cursor->at, "nested deeper than %d levels", SCAN_MAX_DEPTH);
     uint64_t bit = UINT64_C(1) << cursor->depth++;
     cursor->objects = object ? cursor->objects | bit : cursor->objects & ~bit;
     cursor->first = true;
@@ -274,7 +274,7 @@ static bool open_container(struct json_cursor *cursor, bool object)
 }
 
 /* Passes what stands between two members, or closes the container; false then. */
-static inline bool pass_comma(struct json_cursor *cursor, unsigned char close, const char *expected)
+static inline bool pass_comma(struct scan_cursor *cursor, unsigned char close, const char *expected)
 {
     bool first = cursor->first;
     cursor->first = false;
@@ -292,11 +292,11 @@ static inline bool pass_comma(struct json_cursor *cursor, unsigned char close, c
     cursor->at++;
     pass_space(cursor);
     if (here(cursor) == close)
-        return json_fail(cursor, cursor->at, "a comma must not stand before %c", close);
+        return scan_fail(cursor, cursor->at, "a comma must not stand before %c", close);
     return true;
 }
 
-static inline bool next_key(struct json_cursor *cursor, struct json_value *key)
+static inline bool next_key(struct scan_cursor *cursor, struct scan_value *key)
 {
     if (!pass_comma(cursor, '}', "',' or '}' behind a value"))
         return false;
@@ -305,7 +305,7 @@ static inline bool next_key(struct json_cursor *cursor, struct json_value *key)
     size_t begin = cursor->at;
     if (!pass_string(cursor, &key->escaped))
         return false;
-    key->kind = JSON_STRING;
+    key->kind = SCAN_STRING;
     key->integer = false;
     key->offset = begin;
     key->raw = (struct span){cursor->in.ptr + begin, cursor->at - begin};
@@ -316,12 +316,12 @@ static inline bool next_key(struct json_cursor *cursor, struct json_value *key)
     return true;
 }
 
-static inline bool next_item(struct json_cursor *cursor)
+static inline bool next_item(struct scan_cursor *cursor)
 {
     return pass_comma(cursor, ']', "',' or ']' behind a value");
 }
 
-bool json_next_key(struct json_cursor *cursor, struct json_value *ret_key)
+bool scan_next_key(struct scan_cursor *cursor, struct scan_value *ret_key)
 {
     if (cursor->failed)
         return false;
@@ -329,7 +329,7 @@ bool json_next_key(struct json_cursor *cursor, struct json_value *ret_key)
     return next_key(cursor, ret_key);
 }
 
-bool json_next_item(struct json_cursor *cursor)
+bool scan_next_item(struct scan_cursor *cursor)
 {
     if (cursor->failed)
         return false;
@@ -337,81 +337,81 @@ bool json_next_item(struct json_cursor *cursor)
     return next_item(cursor);
 }
 
-bool json_peek(struct json_cursor *cursor, enum json_kind *ret_kind)
+bool scan_peek(struct scan_cursor *cursor, enum scan_kind *ret_kind)
 {
     if (cursor->failed)
         return false;
     pass_space(cursor);
     unsigned char c = here(cursor);
     if (c == '"')
-        *ret_kind = JSON_STRING;
+        *ret_kind = SCAN_STRING;
     else if (c == '{')
-        *ret_kind = JSON_OBJECT;
+        *ret_kind = SCAN_OBJECT;
     else if (c == '[')
-        *ret_kind = JSON_ARRAY;
+        *ret_kind = SCAN_ARRAY;
     else if (is_digit(c) || c == '-')
-        *ret_kind = JSON_NUMBER;
+        *ret_kind = SCAN_NUMBER;
     else if (c == 't')
-        *ret_kind = JSON_TRUE;
+        *ret_kind = SCAN_TRUE;
     else if (c == 'f')
-        *ret_kind = JSON_FALSE;
+        *ret_kind = SCAN_FALSE;
     else if (c == 'n')
-        *ret_kind = JSON_NULL;
+        *ret_kind = SCAN_NULL;
     else if (cursor->at == 0 && span_starts(cursor->in, "\xEF\xBB\xBF"))
-        return json_fail(cursor, 0, "JSON must not begin with a byte order mark");
+        return scan_fail(cursor, 0, "JSON must not begin with a byte order mark");
     else
         return fail_expected(cursor, "a value");
     return true;
 }
 
-static bool enter(struct json_cursor *cursor, enum json_kind wanted, const char *name)
+static bool enter(struct scan_cursor *cursor, enum scan_kind wanted, const char *name)
 {
-    enum json_kind kind;
-    if (!json_peek(cursor, &kind))
+    enum scan_kind kind;
+    if (!scan_peek(cursor, &kind))
         return false;
     if (kind != wanted)
         return fail_expected(cursor, name);
-    return open_container(cursor, wanted == JSON_OBJECT);
+    return open_container(cursor, wanted == SCAN_OBJECT);
 }
 
-bool json_enter_object(struct json_cursor *cursor)
+bool scan_enter_object(struct scan_cursor *cursor)
 {
-    return enter(cursor, JSON_OBJECT, "an object");
+    return enter(cursor, SCAN_OBJECT, "an object");
 }
 
-bool json_enter_array(struct json_cursor *cursor)
+bool scan_enter_array(struct scan_cursor *cursor)
 {
-    return enter(cursor, JSON_ARRAY, "an array");
+    return enter(cursor, SCAN_ARRAY, "an array");
 }
 
 /* Passes a scalar, or the opening of a container. */
-static inline bool pass_begin(struct json_cursor *cursor, struct json_value *value)
+static inline bool pass_begin(struct scan_cursor *cursor, struct scan_value *value)
 {
-    if (!json_peek(cursor, &value->kind))
+    if (!scan_peek(cursor, &value->kind))
         return false;
     switch (value->kind) {
-    case JSON_STRING:
+    case SCAN_STRING:
         return pass_string(cursor, &value->escaped);
-    case JSON_NUMBER:
+    case SCAN_NUMBER:
         return pass_number(cursor, &value->integer);
-    case JSON_NULL:
+    case SCAN_NULL:
         return pass_word(cursor, "null");
-    case JSON_FALSE:
+    case SCAN_FALSE:
         return pass_word(cursor, "false");
-    case JSON_TRUE:
+    case SCAN_TRUE:
         return pass_word(cursor, "true");
-    case JSON_ARRAY:
-    case JSON_OBJECT:
+    case SCAN_ARRAY:
+    case SCAN_OBJECT:
         break;
     }
-    return open_container(cursor, value->kind == JSON_OBJECT);
+    return open_container(cursor, value->kind == SCAN_OBJECT);
 }
 
 /* Inside containers deeper than `base`: to the next value in them. Back at `base` when they are
  * all closed. */
-static inline bool pass_to_next(struct json_cursor *cursor, unsigned base)
+static inline bool pass_to_next(struct scan_cursor *cursor, unsigned base)
 {
-    struct json_value key;
+    struct scan_value key;
     while (cursor->depth > base) {
         if (in_object(cursor) ? next_key(cursor, &key) : next_item(cursor))
             return true;
@@ -421,16 +421,16 @@ static inline bool pass_to_next(struct json_cursor *cursor, unsigned base)
     return true;
 }
 
-bool json_take(struct json_cursor *cursor, struct json_value *ret_value)
+bool scan_take(struct scan_cursor *cursor, struct scan_value *ret_value)
 {
     if (cursor->failed)
         return false;
     pass_space(cursor);
     unsigned base = cursor->depth;
-    struct json_value value = {.offset = cursor->at};
+    struct scan_value value = {.offset = cursor->at};
     bool ok = pass_begin(cursor, &value) && pass_to_next(cursor, base);
     while (ok && cursor->depth > base) {
-        struct json_value inner;
+        struct scan_value inner;
         ok = pass_begin(cursor, &inner) && pass_to_next(cursor, base);
     }
     if (!ok)
@@ -440,7 +440,7 @@ bool json_take(struct json_cursor *cursor, struct json_value *ret_value)
     return true;
 }
 
-enum err json_finish(struct json_cursor *cursor)
+enum err scan_finish(struct scan_cursor *cursor)
 {
     if (cursor->failed)
         return ERR_INVALID;
@@ -451,13 +451,13 @@ enum err json_finish(struct json_cursor *cursor)
     return cursor->failed ? ERR_INVALID : OK;
 }
 
-enum err json_validate(struct span text, struct error *error)
+enum err scan_validate(struct span text, struct error *error)
 {
-    struct json_cursor cursor;
-    struct json_value value;
-    json_cursor_init(&cursor, text, error);
-    (void)json_take(&cursor, &value);
-    return json_finish(&cursor);
+    struct scan_cursor cursor;
+    struct scan_value value;
+    scan_cursor_init(&cursor, text, error);
+    (void)scan_take(&cursor, &value);
+    return scan_finish(&cursor);
 }
 
 /* ---- values ---- */
@@ -499,11 +499,11 @@ static size_t resolve_escape(struct span text, size_t at, char ret_bytes[4], siz
     return taken;
 }
 
-bool json_string_is(const struct json_value *value, const char *text)
+bool scan_string_is(const struct scan_value *value, const char *text)
 {
-    if (value->kind != JSON_STRING)
+    if (value->kind != SCAN_STRING)
         return false;
-    struct span inner = json_inner(value);
+    struct span inner = scan_inner(value);
     struct span left = span_from(text);
     if (!value->escaped)
         return span_eq(inner, left);
@@ -518,10 +518,10 @@ bool json_string_is(const struct json_value *value, const char *text)
     return left.len == 0;
 }
 
-void json_string_add(const struct json_value *value, struct buf *buf)
+void scan_string_add(const struct scan_value *value, struct buf *buf)
 {
-    ASSERT(value->kind == JSON_STRING);
-    struct span inner = json_inner(value);
+    ASSERT(value->kind == SCAN_STRING);
+    struct span inner = scan_inner(value);
     if (!value->escaped) {
         buf_add_span(buf, inner);
         return;
@@ -538,9 +538,9 @@ void json_string_add(const struct json_value *value, struct buf *buf)
     }
 }
 
-bool json_integer(const struct json_value *value, int64_t *ret_number)
+bool scan_integer(const struct scan_value *value, int64_t *ret_number)
 {
-    if (value->kind != JSON_NUMBER || !value->integer)
+    if (value->kind != SCAN_NUMBER || !value->integer)
         return false;
     bool negative = value->raw.ptr[0] == '-';
     int64_t number = 0; /* counted downwards, where there is one more */
@@ -556,29 +556,29 @@ bool json_integer(const struct json_value *value, int64_t *ret_number)
 }
 
 /* One step of a path: the member `key` of `object`. */
-static enum json_found
-find_member(struct span object, const char *key, struct json_value *ret_value)
+static enum scan_found
+find_member(struct span object, const char *key, struct scan_value *ret_value)
 {
-    struct json_cursor cursor;
-    struct json_value name, value;
+    struct scan_cursor cursor;
+    struct scan_value name, value;
     bool found = false;
-    json_cursor_init(&cursor, object, NULL);
-    (void)json_enter_object(&cursor);
-    while (json_next_key(&cursor, &name) && json_take(&cursor, &value)) {
-        if (!json_string_is(&name, key))
+    scan_cursor_init(&cursor, object, NULL);
+    (void)scan_enter_object(&cursor);
+    while (scan_next_key(&cursor, &name) && scan_take(&cursor, &value)) {
+        if (!scan_string_is(&name, key))
             continue;
         if (found)
-            return JSON_TWICE;
+            return SCAN_TWICE;
         *ret_value = value;
         found = true;
     }
-    return json_finish(&cursor) == OK && found ? JSON_FOUND : JSON_ABSENT;
+    return scan_finish(&cursor) == OK && found ? SCAN_FOUND : SCAN_ABSENT;
 }
 
-enum json_found json_find(struct span object, const char *path, struct json_value *ret_value)
+enum scan_found scan_find(struct span object, const char *path, struct scan_value *ret_value)
 {
     enum { KEY_MAX = 64 }; /* paths are ours, from the catalogue */
-    struct json_value value = {.kind = JSON_OBJECT, .raw = object};
+    struct scan_value value = {.kind = SCAN_OBJECT, .raw = object};
     while (true) {
         size_t len = strcspn(path, ".");
         ASSERT(len < KEY_MAX);
@@ -586,10 +586,10 @@ enum json_found json_find(struct span object, const char *path, struct json_valu
         memcpy(key, path, len);
         key[len] = '\0';
         size_t offset = value.offset;
-        if (value.kind != JSON_OBJECT)
-            return JSON_ABSENT;
-        enum json_found found = find_member(value.raw, key, &value);
-        if (found != JSON_FOUND)
+        if (value.kind != SCAN_OBJECT)
+            return SCAN_ABSENT;
+        enum scan_found found = find_member(value.raw, key, &value);
+        if (found != SCAN_FOUND)
             return found;
         value.offset += offset;
         if (path[len] == '\0')
@@ -597,5 +597,5 @@ enum json_found json_find(struct span object, const char *path, struct json_valu
         path += len + 1;
     }
     *ret_value = value;
-    return JSON_FOUND;
+    return SCAN_FOUND;
 }

@@ -16,7 +16,7 @@ static enum err validate(struct span text, struct error *error)
 {
     char *copy = mem_alloc(text.len);
     memcpy(copy, text.ptr, text.len);
-    enum err code = json_validate(span_make(copy, text.len), error);
+    enum err code = scan_validate(span_make(copy, text.len), error);
     free(copy);
     return code;
 }
@@ -176,8 +176,8 @@ static void limits_the_depth(void **state)
 {
     for (int objects = 0; objects < 2; objects++) {
         assert_int_equal(validate_nested(1, objects), OK);
-        assert_int_equal(validate_nested(JSON_MAX_DEPTH, objects), OK);
-        assert_int_equal(validate_nested(JSON_MAX_DEPTH + 1, objects), ERR_INVALID);
+        assert_int_equal(validate_nested(SCAN_MAX_DEPTH, objects), OK);
+        assert_int_equal(validate_nested(SCAN_MAX_DEPTH + 1, objects), ERR_INVALID);
         assert_int_equal(validate_nested(100000, objects), ERR_INVALID);
     }
 }
@@ -214,120 +214,120 @@ static void walks_an_event(void **state)
     struct span text =
         span_from(" {\"event\" : \"call.created\", \"d\\u0061ta\":{\"id\": 7 , \"x\":"
                   "[1,{}]}, \"timestamp\":1700000000} ");
-    struct json_cursor cursor;
-    struct json_value key, value;
+    struct scan_cursor cursor;
+    struct scan_value key, value;
     struct error error;
     int seen = 0;
-    json_cursor_init(&cursor, text, &error);
-    assert_true(json_enter_object(&cursor));
-    while (json_next_key(&cursor, &key)) {
-        assert_int_equal(key.kind, JSON_STRING);
-        assert_true(json_take(&cursor, &value));
+    scan_cursor_init(&cursor, text, &error);
+    assert_true(scan_enter_object(&cursor));
+    while (scan_next_key(&cursor, &key)) {
+        assert_int_equal(key.kind, SCAN_STRING);
+        assert_true(scan_take(&cursor, &value));
         assert_ptr_equal(value.raw.ptr, text.ptr + value.offset);
-        if (json_string_is(&key, "event")) {
-            assert_int_equal(value.kind, JSON_STRING);
+        if (scan_string_is(&key, "event")) {
+            assert_int_equal(value.kind, SCAN_STRING);
             assert_span(value.raw, "\"call.created\"");
-            assert_span(json_inner(&value), "call.created");
-            assert_true(json_string_is(&value, "call.created"));
-            assert_false(json_string_is(&value, "call.create"));
-            assert_false(json_string_is(&value, "call.created2"));
+            assert_span(scan_inner(&value), "call.created");
+            assert_true(scan_string_is(&value, "call.created"));
+            assert_false(scan_string_is(&value, "call.create"));
+            assert_false(scan_string_is(&value, "call.created2"));
             seen += 1;
-        } else if (json_string_is(&key, "data")) {
+        } else if (scan_string_is(&key, "data")) {
             assert_true(key.escaped);
-            assert_int_equal(value.kind, JSON_OBJECT);
+            assert_int_equal(value.kind, SCAN_OBJECT);
             assert_span(value.raw, "{\"id\": 7 , \"x\":[1,{}]}");
             seen += 10;
-        } else if (json_string_is(&key, "timestamp")) {
+        } else if (scan_string_is(&key, "timestamp")) {
             int64_t number = 0;
-            assert_true(json_integer(&value, &number));
+            assert_true(scan_integer(&value, &number));
             assert_int_equal(number, 1700000000);
             seen += 100;
         }
     }
-    assert_int_equal(json_finish(&cursor), OK);
+    assert_int_equal(scan_finish(&cursor), OK);
     assert_int_equal(seen, 111);
-    assert_false(json_next_key(&(struct json_cursor){.failed = true}, &key));
+    assert_false(scan_next_key(&(struct scan_cursor){.failed = true}, &key));
 }
 
 static void walks_a_batch(void **state)
 {
-    struct json_cursor cursor;
-    struct json_value key, value;
+    struct scan_cursor cursor;
+    struct scan_value key, value;
     int items = 0;
-    json_cursor_init(&cursor, span_from("{\"events\":[{\"a\":1},{},{\"b\":[]},5],\"z\":0}"), NULL);
-    assert_true(json_enter_object(&cursor));
-    assert_true(json_next_key(&cursor, &key));
-    assert_true(json_enter_array(&cursor));
-    while (json_next_item(&cursor)) {
-        enum json_kind kind;
-        assert_true(json_peek(&cursor, &kind));
-        if (kind == JSON_NUMBER) {
-            assert_true(json_take(&cursor, &value));
+    scan_cursor_init(&cursor, span_from("{\"events\":[{\"a\":1},{},{\"b\":[]},5],\"z\":0}"), NULL);
+    assert_true(scan_enter_object(&cursor));
+    assert_true(scan_next_key(&cursor, &key));
+    assert_true(scan_enter_array(&cursor));
+    while (scan_next_item(&cursor)) {
+        enum scan_kind kind;
+        assert_true(scan_peek(&cursor, &kind));
+        if (kind == SCAN_NUMBER) {
+            assert_true(scan_take(&cursor, &value));
             items += 100;
             continue;
         }
-        assert_true(json_enter_object(&cursor));
-        while (json_next_key(&cursor, &key))
-            assert_true(json_take(&cursor, &value));
+        assert_true(scan_enter_object(&cursor));
+        while (scan_next_key(&cursor, &key))
+            assert_true(scan_take(&cursor, &value));
         items++;
     }
-    assert_true(json_next_key(&cursor, &key));
-    assert_true(json_string_is(&key, "z"));
-    assert_true(json_take(&cursor, &value));
-    assert_false(json_next_key(&cursor, &key));
-    assert_int_equal(json_finish(&cursor), OK);
+    assert_true(scan_next_key(&cursor, &key));
+    assert_true(scan_string_is(&key, "z"));
+    assert_true(scan_take(&cursor, &value));
+    assert_false(scan_next_key(&cursor, &key));
+    assert_int_equal(scan_finish(&cursor), OK);
     assert_int_equal(items, 103);
 }
 
 static void keeps_the_first_complaint(void **state)
 {
-    struct json_cursor cursor;
-    struct json_value key;
+    struct scan_cursor cursor;
+    struct scan_value key;
     struct error error;
-    json_cursor_init(&cursor, span_from("{\"evnt\":1,}"), &error);
-    assert_true(json_enter_object(&cursor));
-    assert_true(json_next_key(&cursor, &key));
-    struct span name = json_inner(&key);
-    assert_false(json_fail(&cursor, key.offset, "unknown key '%.*s'", (int)name.len, name.ptr));
-    assert_false(json_fail(&cursor, 5, "another"));
-    assert_false(json_next_key(&cursor, &key));
-    assert_true(json_failed(&cursor));
-    assert_int_equal(json_finish(&cursor), ERR_INVALID);
+    scan_cursor_init(&cursor, span_from("{\"evnt\":1,}"), &error);
+    assert_true(scan_enter_object(&cursor));
+    assert_true(scan_next_key(&cursor, &key));
+    struct span name = scan_inner(&key);
+    assert_false(scan_fail(&cursor, key.offset, "unknown key '%.*s'", (int)name.len, name.ptr));
+    assert_false(scan_fail(&cursor, 5, "another"));
+    assert_false(scan_next_key(&cursor, &key));
+    assert_true(scan_failed(&cursor));
+    assert_int_equal(scan_finish(&cursor), ERR_INVALID);
     assert_string_equal(error.message, "byte 1: unknown key 'evnt'");
     assert_int_equal(error.offset, 1);
 }
 
 static void complains_about_the_wrong_kind(void **state)
 {
-    struct json_cursor cursor;
+    struct scan_cursor cursor;
     struct error error;
-    json_cursor_init(&cursor, span_from(" [1]"), &error);
-    assert_false(json_enter_object(&cursor));
-    assert_int_equal(json_finish(&cursor), ERR_INVALID);
+    scan_cursor_init(&cursor, span_from(" [1]"), &error);
+    assert_false(scan_enter_object(&cursor));
+    assert_int_equal(scan_finish(&cursor), ERR_INVALID);
     assert_string_equal(error.message, "byte 1: expected an object, found [");
 }
 
 static void takes_strings_apart(void **state)
 {
     static const char expected[] = "\"\\/\b\f\n\r\tA\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\0end";
-    struct json_cursor cursor;
-    struct json_value value;
+    struct scan_cursor cursor;
+    struct scan_value value;
     struct buf text = BUF_INIT;
-    json_cursor_init(&cursor,
+    scan_cursor_init(&cursor,
                      span_from("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20ac\\ud83d\\uDE00"
                                "\\u0000end\""),
                      NULL);
-    assert_true(json_take(&cursor, &value));
-    json_string_add(&value, &text);
+    assert_true(scan_take(&cursor, &value));
+    scan_string_add(&value, &text);
     assert_int_equal(text.len, sizeof(expected) - 1);
     assert_memory_equal(text.ptr, expected, sizeof(expected) - 1);
-    assert_false(json_string_is(&value, "\"\\/\b\f\n\r\tA\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
+    assert_false(scan_string_is(&value, "\"\\/\b\f\n\r\tA\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
     buf_clear(&text);
-    json_cursor_init(&cursor, span_from("\"caf\\u00e9\""), NULL);
-    assert_true(json_take(&cursor, &value));
-    assert_true(json_string_is(&value, "caf\xc3\xa9"));
-    assert_false(json_string_is(&value, "caf"));
-    assert_false(json_string_is(&value, "caf\xc3\xa9s"));
+    scan_cursor_init(&cursor, span_from("\"caf\\u00e9\""), NULL);
+    assert_true(scan_take(&cursor, &value));
+    assert_true(scan_string_is(&value, "caf\xc3\xa9"));
+    assert_false(scan_string_is(&value, "caf"));
+    assert_false(scan_string_is(&value, "caf\xc3\xa9s"));
     buf_release(&text);
 }
 
@@ -351,40 +351,40 @@ static void reads_integers(void **state)
         {"null", false, 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct json_cursor cursor;
-        struct json_value value;
+        struct scan_cursor cursor;
+        struct scan_value value;
         int64_t number = 42;
-        json_cursor_init(&cursor, span_from(cases[i].text), NULL);
-        assert_true(json_take(&cursor, &value));
-        assert_int_equal(json_integer(&value, &number), cases[i].ok);
+        scan_cursor_init(&cursor, span_from(cases[i].text), NULL);
+        assert_true(scan_take(&cursor, &value));
+        assert_int_equal(scan_integer(&value, &number), cases[i].ok);
         assert_true(number == (cases[i].ok ? cases[i].number : 42));
     }
 }
 
 static void finds_values_by_path(void **state)
 {
-    struct json_value value = {.offset = 99};
+    struct scan_value value = {.offset = 99};
     struct span object =
         span_from("{ \"a\":{\"id\":1,\"b\":{\"id\":\"x\"}}, \"id\": \"call-1\",\"\\u0063\":12, "
                   "\"two\":1,\"two\":2,\"n\":{\"two\":{\"x\":1},\"\\u0074wo\":0}}");
-    assert_int_equal(json_find(object, "id", &value), JSON_FOUND);
+    assert_int_equal(scan_find(object, "id", &value), SCAN_FOUND);
     assert_span(value.raw, "\"call-1\"");
     assert_ptr_equal(object.ptr + value.offset, value.raw.ptr);
-    assert_int_equal(json_find(object, "c", &value), JSON_FOUND);
+    assert_int_equal(scan_find(object, "c", &value), SCAN_FOUND);
     assert_true(value.integer);
     assert_span(value.raw, "12");
-    assert_int_equal(json_find(object, "a.b.id", &value), JSON_FOUND);
+    assert_int_equal(scan_find(object, "a.b.id", &value), SCAN_FOUND);
     assert_span(value.raw, "\"x\"");
     assert_ptr_equal(object.ptr + value.offset, value.raw.ptr);
     value.offset = 99;
-    assert_int_equal(json_find(object, "i", &value), JSON_ABSENT);
-    assert_int_equal(json_find(object, "id.x", &value), JSON_ABSENT);
-    assert_int_equal(json_find(object, "", &value), JSON_ABSENT);
-    assert_int_equal(json_find(object, "two", &value), JSON_TWICE);
-    assert_int_equal(json_find(object, "n.two.x", &value), JSON_TWICE);
-    assert_int_equal(json_find(SPAN_LIT("[1]"), "id", &value), JSON_ABSENT);
-    assert_int_equal(json_find(SPAN_LIT("{\"id\":1"), "id", &value), JSON_ABSENT);
-    assert_int_equal(json_find(SPAN_LIT(""), "id", &value), JSON_ABSENT);
+    assert_int_equal(scan_find(object, "i", &value), SCAN_ABSENT);
+    assert_int_equal(scan_find(object, "id.x", &value), SCAN_ABSENT);
+    assert_int_equal(scan_find(object, "", &value), SCAN_ABSENT);
+    assert_int_equal(scan_find(object, "two", &value), SCAN_TWICE);
+    assert_int_equal(scan_find(object, "n.two.x", &value), SCAN_TWICE);
+    assert_int_equal(scan_find(SPAN_LIT("[1]"), "id", &value), SCAN_ABSENT);
+    assert_int_equal(scan_find(SPAN_LIT("{\"id\":1"), "id", &value), SCAN_ABSENT);
+    assert_int_equal(scan_find(SPAN_LIT(""), "id", &value), SCAN_ABSENT);
     assert_int_equal(value.offset, 99);
 }
 

@@ -103,7 +103,7 @@ static void cannot_be_forged(void **state)
         "x=\"a\\nb\\u000d\\u001b[2J\\u007f\\u009bc\xef\xbf\xbd\xc3\xa9\"\n");
     start(LOG_FORMAT_JSON, LOG_LEVEL_INFO);
     LOG_INFO("%s", evil);
-    assert_int_equal(json_validate(buf_span(&lines), NULL), OK);
+    assert_int_equal(scan_validate(buf_span(&lines), NULL), OK);
 }
 
 /* Whatever the lengths, a line ends in time, and as JSON it stays whole. */
@@ -128,8 +128,8 @@ static void cuts_long_texts(void **state)
             assert_int_equal(sink_calls, 2);
             size_t first = span_find(buf_span(&lines), '\n') + 1;
             assert_true(first <= LOG_LINE_MAX && lines.len - first <= LOG_LINE_MAX);
-            assert_int_equal(json_validate(span_make(lines.ptr, first), NULL), OK);
-            assert_int_equal(json_validate(span_from_at(buf_span(&lines), first), NULL), OK);
+            assert_int_equal(scan_validate(span_make(lines.ptr, first), NULL), OK);
+            assert_int_equal(scan_validate(span_from_at(buf_span(&lines), first), NULL), OK);
             start(LOG_FORMAT_HUMAN, LOG_LEVEL_INFO);
             log_event(LOG_LEVEL_INFO, "message", fields, 5);
             assert_true(lines.len <= LOG_LINE_MAX);
