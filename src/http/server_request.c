@@ -287,6 +287,19 @@ static void add_fields(struct http_request *request, struct MHD_Response *respon
     }
 }
 
+/* libmicrohttpd polls edge-triggered: when the end of a client's sending came together with the
+ * request it is not seen again, and the connection would stand until its idle timeout while the
+ * client waits for us to close. */
+static bool has_peer_ended(struct http_request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    char byte;
+
+    return info != NULL && request->server->cert == NULL &&
+           recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 enum MHD_Result request_queue(struct http_request *request)
 {
     enum request_state state = atomic_load(&request->state);
@@ -302,6 +315,8 @@ enum MHD_Result request_queue(struct http_request *request)
     if (response == NULL)
         fatal("out of memory");
     add_fields(request, response);
+    if (has_peer_ended(request))
+        MHD_add_response_header(response, "Connection", "close");
     if (len > 0)
         request->answer = BUF_INIT; /* the response owns the memory */
     if (!request_move(request, state, REQUEST_QUEUED))
