@@ -10,7 +10,7 @@ cd "$root"
 build_packages=(gcc meson ninja-build pkg-config libc6-dev libssl-dev libmicrohttpd-dev
     libc-ares-dev libjansson-dev libsqlite3-dev libcmocka-dev)
 test_packages=(python3 python3-pytest python3-requests python3-cryptography ca-certificates)
-check_packages=(clang-14 clang-format-14 cppcheck)
+check_packages=(clang-14 clang-tidy-14 clang-format-14)
 
 say() {
     printf '%s\n' "$*" >&2
