@@ -42,15 +42,15 @@ struct attempt {
     wall_ms started_at;
     int64_t sent_timestamp_s; /* the webhook-timestamp header */
     enum outcome outcome;
-    wall_ms due_at;        /* OUTCOME_RETRY */
-    uint8_t step;          /* index of the next delay in the retry schedule */
-    bool counted;          /* counts as a failed request of its epoch */
-    uint16_t http_status;  /* 0 = no final response head */
-    uint16_t error;        /* enum http_error by value of its slug table; 0 = none */
+    wall_ms due_at;       /* OUTCOME_RETRY */
+    uint8_t step;         /* index of the next delay in the retry schedule */
+    bool counted;         /* counts as a failed request of its epoch */
+    uint16_t http_status; /* 0 = no final response head */
+    uint16_t error;       /* enum http_error by value of its slug table; 0 = none */
     bool reused, resumed;
     uint32_t dns_us, connect_us, tls_us, first_byte_us, total_us;
-    struct span detail;    /* exact words of the error, at most 160 bytes */
-    struct span body;      /* first bytes of a failed response */
+    struct span detail; /* exact words of the error, at most 160 bytes */
+    struct span body;   /* first bytes of a failed response */
 };
 
 enum deactivation_reason { DEACTIVATED_FAILURES = 1, DEACTIVATED_GONE = 2 };

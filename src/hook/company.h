@@ -7,8 +7,8 @@
 #include "base/clock.h"
 
 #define COMPANY_NAME_MAX 120
-#define API_ID_TEXT 32     /* hex digits of 128 random bits */
-#define API_TOKEN_TEXT 64  /* hex digits of 256 random bits */
+#define API_ID_TEXT      32 /* hex digits of 128 random bits */
+#define API_TOKEN_TEXT   64 /* hex digits of 256 random bits */
 #define TOKEN_HASH_BYTES 32
 
 struct company {

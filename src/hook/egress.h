@@ -23,14 +23,15 @@ struct egress {
     size_t n_open;
 };
 
-/* "10.0.0.0/8", "::1/128", "127.0.0.1" (= /32). Host bits must be zero: refused with the network that was probably meant. */
+/* "10.0.0.0/8", "::1/128", "127.0.0.1" (= /32). Host bits must be zero: refused with the network
+ * that was probably meant. */
 MUST_USE enum err egress_open(struct egress *egress, struct span cidr, struct error *error);
 void egress_release(struct egress *egress);
 /* v4-mapped, NAT64, 6to4 and Teredo forms are unwrapped and both forms checked. */
 bool egress_allows(const struct egress *egress, const struct sockaddr *address);
 /* The registration rule for a parsed URL: literals that are refused, and localhost names unless
  * loopback is open. */
-MUST_USE enum err egress_check_url(const struct egress *egress, const struct url *url,
-                                   struct error *error);
+MUST_USE enum err
+egress_check_url(const struct egress *egress, const struct url *url, struct error *error);
 
 #endif

@@ -19,9 +19,9 @@ struct envelope_head {
     const struct event *event;
     uint64_t sequence;
     uint32_t attempt;
-    int64_t timestamp_s;             /* of this attempt: webhook-timestamp */
+    int64_t timestamp_s; /* of this attempt: webhook-timestamp */
     size_t body_bytes;
-    struct span signature;           /* "v1,..." */
+    struct span signature; /* "v1,..." */
 };
 
 /* The complete request head, ending with an empty line. Replaces *head.

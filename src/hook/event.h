@@ -12,7 +12,7 @@
 #include "base/span.h"
 
 #define EVENT_ID_BYTES 16
-#define EVENT_ID_TEXT 30 /* "evt_" + 26 */
+#define EVENT_ID_TEXT  30 /* "evt_" + 26 */
 
 /* "This event is the sequence-th one owed to that webhook." */
 struct event_target {
@@ -22,24 +22,28 @@ struct event_target {
 
 struct event {
     atomic_uint refs;
-    uint64_t seq;                  /* position in the log, from 1; 0 before the commit */
-    uint8_t id[EVENT_ID_BYTES];    /* ULID, ascending with seq */
+    uint64_t seq;               /* position in the log, from 1; 0 before the commit */
+    uint8_t id[EVENT_ID_BYTES]; /* ULID, ascending with seq */
     uint32_t company;
-    struct span name;              /* "call.created" */
-    struct span resource;          /* "call" */
-    struct span order_key;         /* raw JSON scalar of the order-key path; empty = unordered */
-    uint64_t order_hash;           /* of (resource, order_key), never 0; 0 = unordered */
-    int64_t timestamp_s;           /* the envelope's */
+    struct span name;      /* "call.created" */
+    struct span resource;  /* "call" */
+    struct span order_key; /* raw JSON scalar of the order-key path; empty = unordered */
+    uint64_t order_hash;   /* of (resource, order_key), never 0; 0 = unordered */
+    int64_t timestamp_s;   /* the envelope's */
     wall_ms accepted_at;
-    struct span data;              /* the producer's bytes */
-    struct event_target *targets;  /* owned; n_targets 0 = nobody subscribed */
+    struct span data;             /* the producer's bytes */
+    struct event_target *targets; /* owned; n_targets 0 = nobody subscribed */
     uint32_t n_targets;
-    size_t bytes;                  /* memory it takes, for the limits */
+    size_t bytes; /* memory it takes, for the limits */
 };
 
 /* Copies all spans; seq, id, accepted_at and targets are left zero. One reference. */
-struct event *event_new(uint32_t company, struct span name, struct span resource,
-                        struct span order_key, int64_t timestamp_s, struct span data);
+struct event *event_new(uint32_t company,
+                        struct span name,
+                        struct span resource,
+                        struct span order_key,
+                        int64_t timestamp_s,
+                        struct span data);
 struct event *event_ref(struct event *event);
 void event_unref(struct event *event); /* NULL allowed; any thread */
 /* Copies; replaces earlier ones. Before the commit only. */

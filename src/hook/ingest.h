@@ -40,8 +40,8 @@ struct ingest {
  * Refused: unknown event, missing event or data, data not an object, timestamp not an integer of
  * 0..253402300799, unknown or repeated keys, empty or too long batch, invalid JSON or UTF-8,
  * trailing bytes, depth over 64. ingest_release in any case. */
-MUST_USE enum err ingest_parse(struct span body, const struct ingest_limits *limits,
-                               struct ingest *ret_ingest);
+MUST_USE enum err
+ingest_parse(struct span body, const struct ingest_limits *limits, struct ingest *ret_ingest);
 void ingest_release(struct ingest *ingest);
 
 #endif

@@ -27,20 +27,25 @@
 #include "hook/attempt.h"
 
 #define LANE_WINDOW 64
-#define LANE_TALLY 6
+#define LANE_TALLY  6
+/* At so many retries a lane starts no further first attempts until some of them ended: the memory
+ * of a receiver that fails half of everything stays bounded, and its backlog is the cursor's. */
+#define LANE_RETRIES_MAX 10000
 
-/* A delivery whose first attempt failed. Owned by its lane. */
+/* A delivery whose first attempt failed. Owned by its lane; a fold may free it, so whoever waits
+ * for an attempt remembers the sequence, not the pointer. */
 struct lane_retry {
-    struct heap_node node; /* in lane.retries_due, by (due_at, sequence) */
+    struct heap_node node; /* in lane.retries_due, by (heap_due, sequence) */
+    wall_ms heap_due;      /* lane_retry_due when it was put there; private to lane.c */
     uint64_t sequence;
     uint64_t event_seq;
     uint64_t order_hash;
     wall_ms event_accepted_at;
-    wall_ms due_at;
-    uint32_t attempts;     /* so far */
-    uint32_t epoch;        /* of the last attempt; < lane.epoch = was held, due at once */
+    wall_ms due_at;    /* 0 when it was held */
+    uint32_t attempts; /* so far */
+    uint32_t epoch;    /* of the last attempt; < lane.epoch = was held, due at once */
     uint8_t step;
-    bool in_flight;        /* working copy only: such a one is out of the heap */
+    bool in_flight; /* working copy only: such a one is out of the heap */
 };
 
 /* "3 x 503": what the failures since the last success were. */
@@ -52,22 +57,22 @@ struct lane_tally {
 
 struct lane {
     uint32_t webhook;
-    uint32_t epoch;            /* the webhook's current one */
+    uint32_t epoch; /* the webhook's current one */
     uint64_t cursor;
     uint64_t last;
-    uint64_t ahead;            /* bit i: sequence cursor + 1 + i is settled */
-    struct map retries;        /* sequence -> struct lane_retry */
-    struct heap retries_due;   /* those not in flight */
-    bool paused;               /* by hand, copied from the webhook */
+    uint64_t ahead;          /* bit i: sequence cursor + 1 + i is settled */
+    struct map retries;      /* sequence -> struct lane_retry */
+    struct heap retries_due; /* those not in flight */
+    bool paused;             /* by hand, copied from the webhook */
     wall_ms paused_at;
     /* health, of the current epoch */
-    uint32_t failures;         /* consecutive failed requests */
-    wall_ms first_failure_at;  /* of those; 0 when none */
+    uint32_t failures;        /* consecutive failed requests */
+    wall_ms first_failure_at; /* of those; 0 when none */
     bool deactivated;
     enum deactivation_reason reason;
     wall_ms deactivated_at;
     struct lane_tally tally[LANE_TALLY]; /* the last slot gathers "others" */
-    bool proven;               /* the last outcome was a success */
+    bool proven;                         /* the last outcome was a success */
     wall_ms last_success_at;
     /* counters since the webhook exists */
     uint64_t delivered, failed, expired;
@@ -83,22 +88,46 @@ bool lane_settled(const struct lane *lane, uint64_t sequence); /* first attempt 
 struct lane_retry *lane_retry_find(const struct lane *lane, uint64_t sequence);
 /* The lowest sequence still owed, or 0. Cost: linear in the retries. */
 uint64_t lane_oldest_owed(const struct lane *lane);
+/* True when it holds LANE_RETRIES_MAX retries: no first attempts for now. */
+bool lane_crowded(const struct lane *lane);
+/* ASSERTs every invariant above. For tests and simulations. Cost: linear in the retries. */
+void lane_check(const struct lane *lane);
+
+/* --- retries, as the working copy takes them --- */
+
+/* When the retry may start: 0 (at once) when it was held in an older epoch, else its due_at. Says
+ * nothing about the lane being active. */
+wall_ms lane_retry_due(const struct lane *lane, const struct lane_retry *retry);
+/* The retry that is due first among those not in flight, or NULL: held ones before all others, the
+ * oldest sequence first among equals. Left where it is. O(1). */
+struct lane_retry *lane_next_retry(const struct lane *lane);
+/* Marks it as in flight and takes it out of the heap. A fold of its attempt (or an expiry) ends
+ * that; so does lane_retry_cancel, for an attempt that led to nothing (VERDICT_LOCAL). */
+void lane_retry_start(struct lane *lane, struct lane_retry *retry);
+void lane_retry_cancel(struct lane *lane, struct lane_retry *retry);
 
 /* --- folding; every one is idempotent where the record was folded before --- */
 
 /* The webhook's intent. A new epoch clears failures, tally and deactivation, and makes every
- * retry due at once with its schedule restarted (attempt numbers go on). */
+ * retry due at once with its schedule restarted (attempt numbers go on). An older epoch than the
+ * lane's is ignored. Where among the records the new epoch comes makes no difference to the
+ * result, as long as it comes before the first record of that epoch: the ledger hears of it
+ * earlier than the courier, and recovery before all others. */
 void lane_configure(struct lane *lane, uint32_t epoch, bool paused, wall_ms paused_at);
 void lane_raise(struct lane *lane, uint64_t last); /* never lowers */
 /* A finished attempt: settles a first attempt, makes, moves or ends a retry; counts health when
- * the attempt's epoch is current. Attempts of deliveries that expired meanwhile are ignored. */
+ * the attempt's epoch is current. Attempts of deliveries that expired meanwhile are ignored. A
+ * success after the deactivation counts as delivered, and leaves the reasons of the deactivation
+ * standing. */
 void lane_fold_attempt(struct lane *lane, const struct attempt *attempt);
+/* One of another epoch than the lane's is ignored. */
 void lane_fold_deactivation(struct lane *lane, const struct deactivation *deactivation);
+/* `expired` grows by what was really still owed up to `through`, not by expiry->count. */
 void lane_fold_expiry(struct lane *lane, const struct expiry *expiry);
 
 /* Snapshot of everything above (a lane that was never owed anything encodes in a few bytes). */
 void lane_encode(struct buf *buf, const struct lane *lane);
-/* Replaces the contents of an initialised lane. */
+/* Replaces the contents of an initialised lane, which is untouched on ERR_CORRUPT. */
 MUST_USE enum err lane_decode(struct span bytes, struct lane *lane);
 
 /* --- deciding (the courier, before it folds) --- */
@@ -117,19 +146,28 @@ struct lane_policy {
 /* What a request led to, from hook/verdict.h. */
 enum verdict {
     VERDICT_DELIVERED,
-    VERDICT_FAILED,  /* counted, retried */
-    VERDICT_GONE,    /* 410: deactivates at once, the delivery is held */
-    VERDICT_LOCAL    /* our own trouble: no attempt, nothing counted */
+    VERDICT_FAILED, /* counted, retried */
+    VERDICT_GONE,   /* 410: deactivates at once, the delivery is held */
+    VERDICT_LOCAL,  /* our own trouble: no attempt, nothing counted */
 };
 
 /* Fills outcome, due_at, step and counted of *attempt (whose other fields are set), and says
- * whether this attempt deactivates the webhook now (then *ret_deactivation is filled).
- * retry_after_s: from 429/503, -1 none, capped at 3600: due not before. A failure while the
- * lane is inactive is OUTCOME_HELD; so is the one that deactivates, and it never exhausts.
- * `previous` is the delivery's retry entry or NULL for a first attempt. Not for VERDICT_LOCAL. */
-bool lane_judge(const struct lane *lane, const struct lane_policy *policy, enum verdict verdict,
-                int64_t retry_after_s, const struct lane_retry *previous, wall_ms now,
-                struct rng *rng, struct attempt *attempt, struct deactivation *ret_deactivation);
+ * whether this attempt deactivates the webhook now (then *ret_deactivation is filled, to be folded
+ * and recorded behind the attempt).
+ * retry_after_s: honoured for 429 and 503, -1 none, capped at 3600: due not before. A failure
+ * while the lane is inactive is OUTCOME_HELD; so is the one that deactivates, and it never
+ * exhausts. One of an older epoch in a lane that was enabled meanwhile is due again at once.
+ * `previous` is the delivery's retry entry (lane_retry_find), NULL for a first attempt or when the
+ * delivery expired meanwhile. Not for VERDICT_LOCAL. */
+bool lane_judge(const struct lane *lane,
+                const struct lane_policy *policy,
+                enum verdict verdict,
+                int64_t retry_after_s,
+                const struct lane_retry *previous,
+                wall_ms now,
+                struct rng *rng,
+                struct attempt *attempt,
+                struct deactivation *ret_deactivation);
 
 /* "inactive since 2026-11-25 01:02:03 UTC after 10 consecutive failed requests: 7 x time-out
  * while waiting for the response, 3 x 503; first failure 2026-... ; 214 deliveries held" or

@@ -16,7 +16,12 @@ void signer_free(struct signer *signer);
 
 /* Signs the concatenation of `parts`; ret_text takes SIGNATURE_TEXT + 1 bytes.
  * secret: 1 to 64 KiB raw bytes (decoded from whsec_...). id: the webhook-id header. */
-void signer_sign(struct signer *signer, struct span secret, struct span id, int64_t timestamp_s,
-                 const struct span *parts, unsigned n_parts, char *ret_text);
+void signer_sign(struct signer *signer,
+                 struct span secret,
+                 struct span id,
+                 int64_t timestamp_s,
+                 const struct span *parts,
+                 unsigned n_parts,
+                 char *ret_text);
 
 #endif
