@@ -418,9 +418,9 @@ static void answer(void *arg, int code, int timeouts, struct ares_addrinfo *resu
 
 static bool waits_long(const struct resolver *resolver, mono_ms now)
 {
-    const struct list *oldest = resolver->asking.next;
+    struct list *oldest = resolver->asking.next;
     return oldest != &resolver->asking &&
-           now - CONTAINER_OF(oldest, const struct entry, asked)->asked_at >= PATIENCE_MS;
+           now - CONTAINER_OF(oldest, struct entry, asked)->asked_at >= PATIENCE_MS;
 }
 
 /* After every call into c-ares: doubts are asked about (not from inside its callbacks), and the
