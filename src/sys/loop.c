@@ -244,6 +244,11 @@ void loop_run(struct loop *loop)
         turn(loop);
 }
 
+void loop_drain(struct loop *loop)
+{
+    handle_messages(loop);
+}
+
 void loop_stop(struct loop *loop)
 {
     atomic_store(&loop->stop, true);

@@ -44,6 +44,10 @@ void loop_run(struct loop *loop);
 /* From any thread or from a signal-free callback: loop_run returns after the current turn. */
 void loop_stop(struct loop *loop);
 
+/* After loop_run returned: handles the messages that are still queued, on the calling thread, so
+ * that their memory can be freed. */
+void loop_drain(struct loop *loop);
+
 /* The time of this turn, read once after epoll_wait; loop_now_us reads the clock. */
 mono_ms loop_now(const struct loop *loop);
 mono_us loop_now_us(const struct loop *loop);
