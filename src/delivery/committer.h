@@ -17,15 +17,15 @@ struct courier;
 /* Finished attempts and lane changes of one courier, encoded. */
 struct results {
     struct commit_item item;
-    struct courier *courier;  /* gets `slots` back when they are committed; NULL = nobody */
+    struct courier *courier; /* gets `slots` back when they are committed; NULL = nobody */
     unsigned slots;
     struct buf bytes;
     struct result_record {
         uint8_t kind;
         uint32_t webhook;
         uint64_t sequence;
-        size_t offset, len;   /* in bytes */
-    } *records;
+        size_t offset, len; /* in bytes */
+    } * records;
     size_t n, cap;
 };
 struct results *results_new(struct courier *courier);

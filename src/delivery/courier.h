@@ -6,6 +6,7 @@
 #define DELIVERY_COURIER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,15 +26,18 @@ struct fanout {
 void fanout_unref(struct fanout *fanout);
 
 /* NULL with *error when the trust store or the resolver cannot be set up. */
-struct courier *courier_new(struct engine *engine, unsigned index, struct error *error);
+struct courier *
+courier_new(struct engine *engine, unsigned index, unsigned n_couriers, struct error *error);
 /* Before courier_start: takes over the ledger's lane of a webhook (if it is this courier's). */
 void courier_adopt(struct courier *courier, uint32_t webhook);
 void courier_start(struct courier *courier);
 
 /* --- any thread --- */
 
-/* The webhook was created, changed or deleted: look at the registry. */
-void courier_configure(struct courier *courier, uint32_t webhook);
+/* The webhook was created, changed or deleted: look at the registry. `create`: it is new and
+ * this courier is the one that begins its lane (should its URL have changed since, the lane moves
+ * on from here; without that rule two couriers could both begin it). */
+void courier_configure(struct courier *courier, uint32_t webhook, bool create);
 /* New events; takes one reference of the fanout. */
 void courier_fanout(struct courier *courier, struct fanout *fanout);
 /* So many results of this courier were committed: their slots are free again. */
@@ -44,8 +48,8 @@ void courier_expire(struct courier *courier, uint32_t webhook, uint64_t through)
 void courier_quiesce(struct courier *courier);
 /* Attempts in flight. */
 unsigned courier_in_flight(const struct courier *courier);
-/* Ends the loop (attempts still in flight are given up: they stay owed), joins, and hands over the last
- * results. Then courier_free. */
+/* Ends the loop (attempts still in flight are given up: they stay owed), joins, and hands over the
+ * last results. Then courier_free. */
 void courier_stop(struct courier *courier);
 void courier_free(struct courier *courier);
 

@@ -29,8 +29,7 @@ struct engine {
 /* changes.c: applies one change to config.db, registry and ledger (the committer's thread).
  * Fills result, webhook, active and dropped; *ret_webhook is the webhook that the couriers must
  * look at, or 0. */
-void change_apply(struct engine *engine, struct change *change, wall_ms now,
-                  uint32_t *ret_webhook);
+void change_apply(struct engine *engine, struct change *change, wall_ms now, uint32_t *ret_webhook);
 
 /* recovery.c: folds the log into the ledger and the keys. */
 MUST_USE enum err recovery_run(struct engine *engine, struct error *error);
