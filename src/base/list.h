@@ -11,9 +11,10 @@ struct list {
 };
 
 #define CONTAINER_OF(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
-#define LIST_FOREACH(item, head) for ((item) = (head)->next; (item) != (head); (item) = (item)->next)
-#define LIST_FOREACH_SAFE(item, tmp, head)                                                         \
-    for ((item) = (head)->next, (tmp) = (item)->next; (item) != (head);                            \
+#define LIST_FOREACH(item, head) \
+    for ((item) = (head)->next; (item) != (head); (item) = (item)->next)
+#define LIST_FOREACH_SAFE(item, tmp, head)                              \
+    for ((item) = (head)->next, (tmp) = (item)->next; (item) != (head); \
          (item) = (tmp), (tmp) = (item)->next)
 
 /* Also makes a node that is on no list. */
