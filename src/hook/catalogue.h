@@ -1,4 +1,4 @@
-/* catalogue.h: the event names that webhooks may subscribe to, as data. Pure.
+/* catalogue.h: the event names that webhooks may subscribe to, as data. Pure, any thread.
  * Source: the table hook/catalogue.def; Aircall's names are the default catalogue. */
 #ifndef HOOK_CATALOGUE_H
 #define HOOK_CATALOGUE_H
@@ -21,7 +21,8 @@ const struct event_type *catalogue_at(size_t index);
 /* Index of a name, or -1. Cost: one hash look-up. */
 int catalogue_find(struct span name);
 
-/* A set of catalogue indexes. */
+/* A set of catalogue indexes, all below EVENT_SET_MAX. They say where an event stands in this
+ * version's table: what is stored for longer than a process is the names. */
 #define EVENT_SET_MAX 256
 struct event_set {
     uint64_t bits[EVENT_SET_MAX / 64];

@@ -18,6 +18,7 @@ struct cidr {
     unsigned prefix;   /* 0..128, v4 + 96 */
 };
 
+/* All zero = nothing is opened. */
 struct egress {
     struct cidr *open; /* owned */
     size_t n_open;
@@ -27,7 +28,9 @@ struct egress {
  * that was probably meant. */
 MUST_USE enum err egress_open(struct egress *egress, struct span cidr, struct error *error);
 void egress_release(struct egress *egress);
-/* v4-mapped, NAT64, 6to4 and Teredo forms are unwrapped and both forms checked. */
+/* v4-mapped, NAT64, 6to4 and Teredo forms are unwrapped and both forms checked: opening a
+ * transition range does not open the private addresses behind it. Other families than IPv4 and
+ * IPv6 are refused. An IPv6 range shorter than /96 (::/0) opens no IPv4 address. */
 bool egress_allows(const struct egress *egress, const struct sockaddr *address);
 /* The registration rule for a parsed URL: literals that are refused, and localhost names unless
  * loopback is open. */

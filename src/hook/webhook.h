@@ -46,7 +46,8 @@ bool webhook_wants(const struct webhook *webhook, size_t event_type);
 void webhook_uuid_text(const struct webhook *webhook, char *ret_text);
 void webhook_secret_text(const struct webhook *webhook, char *ret_text);
 
-/* How many characters of UTF-8; refuses control characters and over-long names with a sentence. */
+/* ERR_INVALID with a sentence: not UTF-8, control characters, over WEBHOOK_NAME_MAX characters.
+ * Empty is allowed. */
 MUST_USE enum err webhook_check_name(struct span name, struct error *error);
 
 #endif

@@ -1,0 +1,23 @@
+/* verdict.c: see verdict.h. */
+#include "hook/verdict.h"
+
+enum { STATUS_GONE = 410 };
+
+enum verdict verdict_of(enum http_error error, unsigned status)
+{
+    if (error != HTTP_OK)
+        return http_error_is_local(error) ? VERDICT_LOCAL : VERDICT_FAILED;
+    if (status >= 200 && status <= 299)
+        return VERDICT_DELIVERED;
+    return status == STATUS_GONE ? VERDICT_GONE : VERDICT_FAILED;
+}
+
+void verdict_text(struct buf *buf, enum http_error error, unsigned status, struct span detail)
+{
+    if (error == HTTP_OK)
+        buf_printf(buf, "HTTP %u", status);
+    else if (detail.len > 0)
+        buf_add_span(buf, detail);
+    else
+        buf_add_text(buf, http_error_sentence(error));
+}
