@@ -178,7 +178,7 @@ static void bug_aborts(void **state)
 
 static void out_of_memory_is_fatal(void **state)
 {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     skip(); /* its allocator ends the process by itself */
 #elif defined(__has_feature)
 #    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
