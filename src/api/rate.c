@@ -69,6 +69,7 @@ static bool take(const struct rate *rate, struct window *window, uint32_t cost, 
 {
     uint32_t left = rate->limit - window->used;
 
+    ASSERT(rate->limit > 0);
     if (cost <= left && left > 0) {
         window->used += cost;
         return true;

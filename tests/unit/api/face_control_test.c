@@ -63,7 +63,7 @@ static void test_control_refused(void **state)
         check_control(face, "POST", "/control/companies", names[i], 400, "name");
     check_control(face, "POST", "/control/companies", NULL, 400, "name");
     memset(body + 9, 'a', 121);
-    strcpy(body + 130, "\"}");
+    memcpy(body + 130, "\"}", 3);
     check_control(face, "POST", "/control/companies", body, 400, "121 characters");
     check_control(face, "GET", "/control/companies/Nobody/credentials", NULL, 404, "Nobody");
     check_control(face, "GET", "/control/companies/%/credentials", NULL, 404, "company");
