@@ -25,14 +25,14 @@ const char *settings_group_title(enum setting_group group)
 
 void settings_add_bytes(struct buf *buf, uint64_t bytes)
 {
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB"};
+    static const char *const units[] = {"", " KiB", " MiB", " GiB"};
     unsigned unit = 0;
 
     while (unit < 3 && bytes != 0 && bytes % 1024 == 0) {
         bytes /= 1024;
         unit++;
     }
-    buf_printf(buf, "%llu %s", (unsigned long long)bytes, units[unit]);
+    buf_printf(buf, "%llu%s", (unsigned long long)bytes, units[unit]);
 }
 
 void settings_add_variable(struct buf *buf, const struct setting *setting)
