@@ -8,6 +8,7 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
+#include "http/client.h"
 
 static void copy(char *to, size_t size, const char *from)
 {
@@ -168,4 +169,31 @@ void http_respond(struct http_request *request,
 void http_server_stats(const struct http_server *server, struct http_server_stats *ret_stats)
 {
     *ret_stats = (struct http_server_stats){7, 3, 1024};
+}
+
+/* --- http/client.h: the words of its table, without the client --- */
+
+static const struct {
+    const char *slug;
+    const char *sentence;
+    bool local;
+} errors[] = {
+#define X(name, slug, sentence, local) {slug, sentence, local},
+#include "http/client_error.def"
+#undef X
+};
+
+const char *http_error_slug(enum http_error error)
+{
+    return errors[error].slug;
+}
+
+const char *http_error_sentence(enum http_error error)
+{
+    return errors[error].sentence;
+}
+
+bool http_error_is_local(enum http_error error)
+{
+    return errors[error].local;
 }
