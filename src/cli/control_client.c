@@ -144,7 +144,7 @@ static enum err code_of_status(unsigned status)
     case 507:
         return ERR_FULL;
     default:
-        return ERR_IO;
+        return ERR_STORE;
     }
 }
 
@@ -265,7 +265,8 @@ static enum err call_once(const struct settings *settings,
     }
     err = call_server(socket_path, method, path, body, &connected, ret_answer, error);
     if (connected) {
-        *ret_again = err == ERR_SHUTDOWN; /* refused, so nothing was done */
+        /* Refused, so nothing was done; or it ended in the middle of what changes nothing. */
+        *ret_again = err == ERR_SHUTDOWN || (err == ERR_IO && strcmp(method, "GET") == 0);
         return err;
     }
     *ret_again = err == ERR_NOT_FOUND;
