@@ -19,7 +19,8 @@ from harness import behaviours
 from harness.wait import wait_until
 
 LOW, HIGH = 1150, 1700  # the backlog is kept between these; a kill needs 1,000
-BATCH = 50
+BURST = 1500  # so many more are posted before a kill under load, so that it hits commits too
+BATCH = 25
 KEYS = 40  # distinct resources
 ROUNDS = (["load", "recovery", "load", "ready", "enable", "load"] * 4)
 
@@ -32,6 +33,7 @@ class Producer(threading.Thread):
         self.company, self.arrived = company, arrived
         self.batches = []  # (key, events, ids)
         self.accepted = 0
+        self.high = HIGH
         self.repeats = 0  # requests whose answer was lost
         self.trouble = None
         self._ending = threading.Event()
@@ -43,7 +45,7 @@ class Producer(threading.Thread):
         try:
             number = 0
             while not self._ending.is_set():
-                if self.backlog() > HIGH:
+                if self.backlog() > self.high:
                     time.sleep(0.002)
                     continue
                 self._post(number)
@@ -114,8 +116,13 @@ class Crashes:
 
     def load(self):
         self.up()
-        time.sleep(self.random.uniform(0, 0.3))
+        seen, wanted = len(self.producer.arrived), self.random.randint(30, 300)
+        wait_until(lambda: len(self.producer.arrived) >= seen + wanted, 60,
+                   lambda: f"{len(self.producer.arrived) - seen} of {wanted} arrivals")
+        self.producer.high = self.producer.backlog() + BURST
+        time.sleep(self.random.uniform(0, 0.4))
         self.kill("load")
+        self.producer.high = HIGH
 
     def recovery(self):
         """Killed before it is ready."""

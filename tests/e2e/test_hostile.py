@@ -44,7 +44,7 @@ HOSTILE = [
 ]
 
 CERTIFICATES = [
-    ("wrong_name", r"name|host"),
+    ("wrong_name", r"name|host|mismatch"),
     ("expired", r"expired|validity"),
     ("future", r"not yet valid|validity"),
     ("self_signed", r"self-?\s?signed|trust"),
@@ -102,7 +102,7 @@ def test_unknown_host(hasty, make_receiver):
     event = hasty.post_event()
     healthy.wait_for(1, "/healthy")
     attempt = hasty.wait_attempt(webhook, event)[0]
-    assert re.search(r"resol|host|dns|time-?out", words(attempt)), attempt
+    assert re.search(r"resol|host|dns|time-?out|name", words(attempt)), attempt
 
 
 @pytest.mark.parametrize("code", ANSWERS)
