@@ -58,11 +58,12 @@ def test_scheme_is_case_insensitive(company):
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/v2/webhooks", "/", "/v1", "/v1/webhooks/a/b/c",
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v2/webhooks", "/v1", "/v1/webhooks/a/b/c",
                                   "/v1/webhooksx", "/v1/events/x/y"])
 def test_unknown_path_is_404(company, path):
-    answer = company.get(path)
-    assert answer.status_code == 404 and answer.json() == {"message": "Not Found"}
+    for auth in (True, False):
+        answer = company.get(path, auth=auth)
+        assert answer.status_code == 404 and answer.json() == {"message": "Not Found"}
 
 
 @pytest.mark.parametrize("path", [

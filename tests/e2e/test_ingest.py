@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from harness.client import assert_refusal, deep
+from harness.client import assert_refusal
 from harness.wait import SCALE, wait_until
 
 ONE = b'{"event":"call.created","data":{"id":1}}'
@@ -248,15 +248,15 @@ def test_malformed_http_does_not_hurt(company, text):
 
 def test_event_that_reaches_nobody_says_so(company):
     event = company.post_event()
-    assert deep(company.event(event), "owed_to") == 0
+    body = company.event(event)
+    assert body["owed_to"] == 0 and body["deliveries"] == []
 
 
 def test_event_object(company):
     event = company.post_event("call.ended", {"id": 7, "n": 1.5}, timestamp=1700000000)
     body = company.event(event)
-    assert deep(body, "id") == event
-    assert deep(body, "timestamp") == 1700000000
-    assert "call.ended" in json.dumps(body)
+    assert body["id"] == event and body["timestamp"] == 1700000000
+    assert body["event"] == "call.ended" and body["data"] == {"id": 7, "n": 1.5}
 
 
 def test_event_names_each_webhook_that_it_is_owed_to(company, receiver):
@@ -266,12 +266,14 @@ def test_event_names_each_webhook_that_it_is_owed_to(company, receiver):
     company.subscribe(receiver, "/c", ["call.ended"])
     event = company.post_event("call.created")
     receiver.wait_for(1, "/a")
-    wait_until(lambda: "delivered" in json.dumps(company.event(event)), 10)
-    body = company.event(event)
-    assert deep(body, "owed_to") == 2
-    text = json.dumps(body)
-    assert there["webhook_id"] in text and paused["webhook_id"] in text
-    assert '"held"' in text and '"delivered"' in text
+    wanted = {there["webhook_id"]: "delivered", paused["webhook_id"]: "held"}
+
+    def states():
+        body = company.event(event)
+        assert body["owed_to"] == 2
+        return {one["webhook_id"]: one["status"] for one in body["deliveries"]}
+
+    wait_until(lambda: states() == wanted, 10, lambda: states())
 
 
 def test_default_timestamp_is_the_time_of_acceptance(company, receiver):

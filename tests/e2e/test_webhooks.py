@@ -123,17 +123,22 @@ def test_put_of_active_alone(company, active):
     assert set(updated["events"]) == all_events(company), "as documented"
 
 
-def test_put_without_a_body_is_an_update_of_nothing_but_events(company):
+def test_put_without_a_body_is_refused(company):
+    """It would subscribe to all events, which nobody means who sends nothing."""
     made = company.create_webhook(URL, ["call.created"])
-    answer = company.put(f"/v1/webhooks/{made['webhook_id']}")
-    assert answer.status_code == 200, answer.text
-    assert set(answer.json()["webhook"]["events"]) == all_events(company)
+    assert_refusal(company.put(f"/v1/webhooks/{made['webhook_id']}"), 400)
+    assert company.webhook(made) == made
+
+
+def test_active_false_at_creation_holds_from_the_start(company):
+    assert company.create_webhook(URL, active=False)["active"] is False
 
 
 @pytest.mark.parametrize("action, events, wanted", [
     ("add", ["call.ended", "call.created"], {"call.created", "call.answered", "call.ended"}),
     ("remove", ["call.created", "call.tagged"], {"call.answered"}),
     ("add", [], {"call.created", "call.answered"}),
+    ("remove", [], {"call.created", "call.answered"}),
     ("add", None, {"call.created", "call.answered"}),
 ])
 def test_events_action(company, action, events, wanted):

@@ -123,8 +123,7 @@ class Company:
     def delivery(self, delivery_id):
         answer = self.get(f"/v1/deliveries/{delivery_id}")
         assert answer.status_code == 200, answer.text
-        body = answer.json()
-        return body.get("delivery", body)
+        return answer.json()
 
     def delivery_of(self, webhook, event_id):
         """The detailed record of the delivery of an event to a webhook."""
@@ -157,25 +156,10 @@ class Company:
 
 
 def attempts_of(record):
-    """The list of attempts inside a detailed delivery."""
-    for name in ("attempts", "attempt_log", "history"):
-        if isinstance(record.get(name), list):
-            return record[name]
-    raise AssertionError(f"no list of attempts in {json.dumps(record)[:2000]}")
-
-
-def deep(value, name):
-    """The first value stored under `name`, at any depth; None when there is none."""
-    if isinstance(value, dict):
-        if name in value:
-            return value[name]
-        value = list(value.values())
-    if isinstance(value, list):
-        for one in value:
-            found = deep(one, name)
-            if found is not None:
-                return found
-    return None
+    """The attempts inside a detailed delivery, oldest first."""
+    assert isinstance(record.get("attempt_log"), list), json.dumps(record)[:2000]
+    assert record["attempts"] == len(record["attempt_log"]), json.dumps(record)[:2000]
+    return record["attempt_log"]
 
 
 def assert_refusal(answer, status, *words):
