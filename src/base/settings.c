@@ -307,6 +307,7 @@ static void *slot(struct settings *settings, const struct setting *setting)
 /* Moves the items behind those that stand there; false when they would be too many. */
 static bool texts_append(struct settings_texts *texts, struct settings_texts *more)
 {
+    ASSERT(more->items != NULL);
     if (texts->count + more->count > SETTINGS_LIST_MAX)
         return false;
     texts->items = mem_realloc(texts->items, (texts->count + more->count) * sizeof(char *));
@@ -318,6 +319,7 @@ static bool texts_append(struct settings_texts *texts, struct settings_texts *mo
 
 static bool ints_append(struct settings_ints *ints, const struct settings_ints *more)
 {
+    ASSERT(more->items != NULL);
     if (ints->count + more->count > SETTINGS_INTS_MAX)
         return false;
     ints->items = mem_realloc(ints->items, (ints->count + more->count) * sizeof(int));
