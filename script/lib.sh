@@ -65,7 +65,8 @@ configure() {
     rm -f "$folder.setup"
 }
 
-# make_all FOLDER [TARGET...] : builds; says much only when something is wrong.
+# make_all FOLDER [TARGET...] : builds; says much only when something is wrong. The binary is then at
+# FOLDER/hookswitch, wherever the room that makes it stands.
 make_all() {
     local folder=$1 log
     shift
@@ -77,4 +78,7 @@ make_all() {
     fi
     grep -A4 'warning:' "$log" >&2 || true
     rm -f "$log"
+    if [ -x "$folder/src/cli/hookswitch" ]; then
+        ln -f "$folder/src/cli/hookswitch" "$folder/hookswitch"
+    fi
 }
