@@ -153,7 +153,8 @@ enum verdict {
 
 /* Fills outcome, due_at, step and counted of *attempt (whose other fields are set), and says
  * whether this attempt deactivates the webhook now (then *ret_deactivation is filled, to be folded
- * and recorded behind the attempt).
+ * behind the attempt and recorded behind it in the same commit; should a crash still tear them
+ * apart, the lane is active with too many failures, and the next failure deactivates it).
  * retry_after_s: honoured for 429 and 503, -1 none, capped at 3600: due not before. A failure
  * while the lane is inactive is OUTCOME_HELD; so is the one that deactivates, and it never
  * exhausts. One of an older epoch in a lane that was enabled meanwhile is due again at once.

@@ -162,7 +162,7 @@ static void batches_are_refused_with_index_and_place(void **state)
     refuses("{\"events\":[1]}", 0, 11, "an event must be an object");
     refuses("{\"events\":[{\"event\":\"call.ended\",\"data\":{}}, {}]}", 1, 45,
             "'event' is missing");
-    refuses("{\"events\":[{\"event\":\"call.ended\",\"data\":{}}, 5x]}", 1, 46, "");
+    refuses("{\"events\":[{\"event\":\"call.ended\",\"data\":{}}, x]}", 1, 45, "byte 45");
     refuses("{\"events\":[{\"event\":\"call.ended\",\"data\":{}}],\"event\":\"call.ended\"}", 0, 1,
             "must stand alone");
     refuses("{\"events\":[{\"event\":\"call.ended\",\"data\":{}}],\"events\":[]}", 0, 45,

@@ -352,6 +352,25 @@ static void a_straggler_behind_the_deactivation_is_held_uncounted(void **state)
     assert_int_equal(f->lane.failures, 10);
 }
 
+/* A crash between the commits of the attempt and of its deactivation. */
+static void a_lost_deactivation_is_made_up_for_by_the_next_failure(void **state)
+{
+    struct fixture *f = *state;
+    struct deactivation lost;
+    lane_raise(&f->lane, 20);
+    for (uint64_t i = 1; i < 10; i++)
+        run(f, i, VERDICT_FAILED);
+    struct attempt tenth = attempt_of(f, 10);
+    assert_true(
+        lane_judge(&f->lane, &policy, VERDICT_FAILED, -1, NULL, f->now, &f->rng, &tenth, &lost));
+    lane_fold_attempt(&f->lane, &tenth);
+    assert_true(lane_active(&f->lane));
+    assert_int_equal(lane_next_retry(&f->lane)->sequence, 10); /* was held: due at once */
+    assert_int_equal(lane_retry_due(&f->lane, lane_next_retry(&f->lane)), 0);
+    assert_true(run(f, 11, VERDICT_FAILED));
+    assert_false(lane_active(&f->lane));
+}
+
 static void older_epochs_and_their_deactivations_are_ignored(void **state)
 {
     struct fixture *f = *state;
@@ -632,6 +651,7 @@ int main(void)
         LANE_TEST(a_pause_holds_and_keeps_the_retries),
         LANE_TEST(late_results_of_an_older_epoch_do_not_count),
         LANE_TEST(a_straggler_behind_the_deactivation_is_held_uncounted),
+        LANE_TEST(a_lost_deactivation_is_made_up_for_by_the_next_failure),
         LANE_TEST(older_epochs_and_their_deactivations_are_ignored),
         LANE_TEST(expiry_counts_what_was_really_owed),
         LANE_TEST(expiry_of_exactly_one_window),
