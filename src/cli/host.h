@@ -2,6 +2,8 @@
 #ifndef CLI_HOST_H
 #define CLI_HOST_H
 
+#include <stdbool.h>
+
 #include "api/api.h"
 #include "base/settings.h"
 #include "delivery/engine.h"
@@ -16,7 +18,7 @@ struct host {
 };
 
 /* Opens the store in settings->data (which is locked by the caller), recovers, and starts to
- * deliver. `settings` is borrowed until host_close. */
+ * deliver if `deliver`. `settings` is borrowed until host_close. */
 MUST_USE enum err host_open(struct host *host,
                             const struct settings *settings,
                             const char *public_url,

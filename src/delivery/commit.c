@@ -226,7 +226,7 @@ static void add_changed(struct commit *commit, const struct change *change, uint
 {
     unsigned creator = NO_CREATOR;
     struct url url;
-    if (change->kind == CHANGE_WEBHOOK_CREATE) {
+    if (change->kind == CHANGE_WEBHOOK_CREATE && commit->engine->n_couriers > 0) {
         if (url_parse(span_from(change->webhook.url), &url, NULL) != OK)
             BUG("the URL of webhook %u was not checked", webhook);
         creator = courier_index(&url, commit->engine->n_couriers);

@@ -89,6 +89,7 @@ static void engine_free(struct engine *engine)
 enum err engine_start(const struct settings *settings,
                       struct store *store,
                       const struct egress *egress,
+                      bool deliver,
                       struct engine **ret_engine,
                       struct error *error)
 {
@@ -110,9 +111,13 @@ enum err engine_start(const struct settings *settings,
         engine_free(engine);
         return err;
     }
-    engine->readers = reader_pool_new(store, READER_THREADS);
-    err = start_couriers(engine, error);
+    if (deliver) {
+        engine->readers = reader_pool_new(store, READER_THREADS);
+        err = start_couriers(engine, error);
+    }
     if (err != OK) {
+        for (unsigned i = 0; i < engine->n_couriers; i++)
+            courier_stop(engine->couriers[i]);
         reader_pool_free(engine->readers);
         engine_free(engine);
         return err;
@@ -120,7 +125,8 @@ enum err engine_start(const struct settings *settings,
     committer_start(engine->committer);
     struct store_end end;
     store_end(store, &end);
-    engine->housekeeper = housekeeper_start(engine, end.time);
+    if (deliver)
+        engine->housekeeper = housekeeper_start(engine, end.time);
     *ret_engine = engine;
     return OK;
 }

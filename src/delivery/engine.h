@@ -31,10 +31,12 @@ struct commit_item {
 };
 
 /* settings, store and egress are borrowed until engine_stop. Recovers (folds the log) before it
- * returns; deliveries begin at once. */
+ * returns. deliver: begins to deliver at once; false: for a local command that changes something
+ * while no server runs, nothing leaves the machine. */
 MUST_USE enum err engine_start(const struct settings *settings,
                                struct store *store,
                                const struct egress *egress,
+                               bool deliver,
                                struct engine **ret_engine,
                                struct error *error);
 /* From now on new ingests and changes end with ERR_SHUTDOWN; what was taken is committed and

@@ -46,7 +46,7 @@ void fanout_post(struct engine *engine, struct event *const *events, size_t n_ev
     size_t n = 0;
     for (size_t i = 0; i < n_events; i++)
         n += events[i]->n_targets > 0;
-    if (n == 0)
+    if (n == 0 || engine->n_couriers == 0)
         return;
     struct fanout *fanout = mem_alloc(sizeof *fanout + n * sizeof(struct event *));
     atomic_init(&fanout->refs, engine->n_couriers);
