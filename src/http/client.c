@@ -249,7 +249,7 @@ http_client_new(struct loop *loop, const struct http_client_conf *conf, struct e
     struct tls_trust *trust = tls_trust_new(conf->ca_file, error);
     if (trust == NULL)
         return NULL;
-    struct resolver *resolver = resolver_new(loop, NULL, error);
+    struct resolver *resolver = resolver_new(loop, conf->dns_servers, error);
     if (resolver == NULL) {
         tls_trust_free(trust);
         return NULL;

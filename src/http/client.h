@@ -42,6 +42,7 @@ struct http_client_conf {
     size_t drain_bytes;        /* ceiling of a response body that is read to keep a connection */
     size_t keep_body_bytes;    /* first bytes of the body of a failed response that are kept */
     bool plain_http;           /* benchmarks only: no TLS */
+    const char *dns_servers;   /* tests only: "ADDR:PORT,..."; NULL = resolv.conf */
 };
 
 /* One POST. All memory is the caller's and stays valid until `done` was called. The head is
@@ -57,13 +58,13 @@ struct http_post {
     /* Filled before `done`. */
     struct {
         enum http_error error;
-        unsigned status;        /* 0 when there was no final response head */
-        int64_t retry_after_s;  /* from Retry-After (seconds or date); -1 absent */
-        bool reused;            /* ran on a kept connection */
-        bool resumed;           /* TLS session resumed */
+        unsigned status;       /* 0 when there was no final response head */
+        int64_t retry_after_s; /* from Retry-After (seconds or date); -1 absent */
+        bool reused;           /* ran on a kept connection */
+        bool resumed;          /* TLS session resumed */
         uint32_t dns_us, connect_us, tls_us, first_byte_us, total_us; /* phases; 0 = none */
-        char detail[160];       /* "certificate has expired"; empty = use the sentence */
-        struct span body;       /* first bytes of a non-2xx body; valid until done returns */
+        char detail[160];             /* "certificate has expired"; empty = use the sentence */
+        struct span body;             /* first bytes of a non-2xx body; valid until done returns */
         struct sockaddr_storage peer; /* address used; ss_family 0 when none was reached */
     } result;
 
@@ -73,8 +74,8 @@ struct http_post {
 struct http_client;
 
 /* NULL with *error filled when the trust store or the resolver cannot be set up. */
-struct http_client *http_client_new(struct loop *loop, const struct http_client_conf *conf,
-                                    struct error *error);
+struct http_client *
+http_client_new(struct loop *loop, const struct http_client_conf *conf, struct error *error);
 /* Every started post must be done or cancelled. NULL allowed. */
 void http_client_free(struct http_client *client);
 
