@@ -1,8 +1,6 @@
-/* catalogue.c: see catalogue.h. Names are found through a small open-addressing table, built at
- * the first look-up; a strmap would do, but this one needs no memory and nobody to free it. */
+/* catalogue.c: see catalogue.h. Names are found through a small open-addressing table, filled
+ * before main; a strmap would do, but this one needs no memory, no lock and nobody to free it. */
 #include "hook/catalogue.h"
-
-#include <pthread.h>
 
 #include "base/err.h"
 #include "base/map.h"
@@ -18,7 +16,6 @@ _Static_assert(TYPES <= EVENT_SET_MAX, "event_set is too small for the catalogue
 _Static_assert(TYPES <= SLOTS / 2, "enlarge the table of names");
 
 static uint8_t slots[SLOTS]; /* index + 1; 0 = free */
-static pthread_once_t slots_once = PTHREAD_ONCE_INIT;
 
 static size_t first_slot(struct span name)
 {
@@ -26,7 +23,7 @@ static size_t first_slot(struct span name)
     return siphash(key, name.ptr, name.len) % SLOTS;
 }
 
-static void fill_slots(void)
+__attribute__((constructor)) static void fill_slots(void)
 {
     for (size_t i = 0; i < TYPES; i++) {
         size_t at = first_slot(span_from(types[i].name));
@@ -49,7 +46,6 @@ const struct event_type *catalogue_at(size_t index)
 
 int catalogue_find(struct span name)
 {
-    pthread_once(&slots_once, fill_slots);
     for (size_t at = first_slot(name); slots[at] != 0; at = (at + 1) % SLOTS) {
         if (span_eq_text(name, types[slots[at] - 1].name))
             return slots[at] - 1;

@@ -230,7 +230,8 @@ static void settle(struct lane *lane, uint64_t sequence)
 {
     /* Nobody may start an attempt outside the window, and records come in order: a record that
      * breaks this was not written by us. */
-    ASSERT(sequence <= lane->last && sequence - lane->cursor <= LANE_WINDOW);
+    ASSERT(sequence > lane->cursor && sequence - lane->cursor <= LANE_WINDOW);
+    ASSERT(sequence <= lane->last);
     lane->ahead |= UINT64_C(1) << (sequence - lane->cursor - 1);
     advance(lane);
 }

@@ -271,7 +271,8 @@ static void commit(struct world *w, size_t n)
         entries_add(&w->log, *entry);
     }
     size_t left = w->pending.n - n;
-    memmove(w->pending.list, w->pending.list + n, left * sizeof(*w->pending.list));
+    if (left > 0)
+        memmove(w->pending.list, w->pending.list + n, left * sizeof(*w->pending.list));
     w->pending.n = left;
 }
 

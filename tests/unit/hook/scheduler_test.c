@@ -139,7 +139,7 @@ static void first_attempts_outrank_retries_but_do_not_starve_them(void **state)
     unsigned retries = 0;
     has(f, 0, true, true);
     for (int i = 0; i < 100; i++) {
-        enum sched_take take;
+        enum sched_take take = SCHED_FIRST;
         assert_int_equal(pick(f, &take), 0);
         assert_int_equal(take, i % 5 == 4 ? SCHED_RETRY : SCHED_FIRST);
         retries += take == SCHED_RETRY;
@@ -151,7 +151,7 @@ static void first_attempts_outrank_retries_but_do_not_starve_them(void **state)
 static void only_what_is_there_is_taken(void **state)
 {
     struct fixture *f = *state;
-    enum sched_take take;
+    enum sched_take take = SCHED_FIRST;
     has(f, 0, false, true);
     assert_int_equal(pick(f, &take), 0);
     assert_int_equal(take, SCHED_RETRY);
