@@ -247,8 +247,13 @@ void webhooks_update(struct call *call)
         return;
     update = update_new(call, CHANGE_WEBHOOK_UPDATE, body);
     update->change.webhook_number = number;
-    if (read_patch(update, http_request_param(call->request, "events_action")))
-        engine_change(call->api->engine, &update->change);
+    bool no_events = json_object_get(body, "events") == NULL;
+    if (!read_patch(update, http_request_param(call->request, "events_action")))
+        return;
+    /* What the documents of the API say surprises many: so a server may choose otherwise. */
+    if (call->api->settings->put_keeps_events && no_events)
+        update->change.patch.events_action = PATCH_EVENTS_KEEP;
+    engine_change(call->api->engine, &update->change);
 }
 
 void webhooks_delete(struct call *call)

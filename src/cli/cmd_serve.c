@@ -89,8 +89,6 @@ static void warn(const struct settings *settings)
                  "read on the way; give --tls-cert and --tls-key, or listen on 127.0.0.1 behind "
                  "a proxy that speaks TLS",
                  settings->listen);
-    if (settings->insecure_http)
-        LOG_WARN("insecure-http: deliveries are sent without TLS, for benchmarks only");
 }
 
 /* ---- start and stop --------------------------------------------------------------------- */

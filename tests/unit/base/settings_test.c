@@ -116,7 +116,7 @@ static void defaults_are_those_of_the_documents(void **state)
     assert_int_equal(settings->retry_schedule_s.items[0], 5);
     assert_int_equal(settings->retry_schedule_s.items[8], 86400);
     assert_int_equal(settings->allow_cidr.count, 0);
-    assert_false(settings->insecure_http);
+    assert_false(settings->put_keeps_events);
     assert_int_equal(settings_check(settings, NULL), OK);
 }
 
@@ -181,11 +181,11 @@ static void booleans_and_choices_are_exact(void **state)
 {
     struct fixture *fixture = *state;
 
-    assert_int_equal(set_flag(fixture, "insecure-http", "On"), OK);
-    assert_true(fixture->settings.insecure_http);
-    assert_int_equal(set_flag(fixture, "insecure-http", "0"), OK);
-    assert_false(fixture->settings.insecure_http);
-    assert_int_equal(set_flag(fixture, "insecure-http", "maybe"), ERR_USAGE);
+    assert_int_equal(set_flag(fixture, "put-keeps-events", "On"), OK);
+    assert_true(fixture->settings.put_keeps_events);
+    assert_int_equal(set_flag(fixture, "put-keeps-events", "0"), OK);
+    assert_false(fixture->settings.put_keeps_events);
+    assert_int_equal(set_flag(fixture, "put-keeps-events", "maybe"), ERR_USAGE);
     assert_message(fixture, "yes or no");
     assert_int_equal(set_flag(fixture, "log-level", "warn"), OK);
     assert_int_equal(set_flag(fixture, "log-level", "warn|info"), ERR_USAGE);
@@ -251,17 +251,17 @@ static void flags_have_three_forms(void **state)
 {
     struct fixture *fixture = *state;
     const char *const argv[] = {"--hold-hours",    "5",      "--listen=[::1]:0",
-                                "--insecure-http", "--data", "--odd"};
-    const char *const off[] = {"--no-insecure-http"}, *const missing[] = {"--listen"};
+                                "--put-keeps-events", "--data", "--odd"};
+    const char *const off[] = {"--no-put-keeps-events"}, *const missing[] = {"--listen"};
     const char *const single[] = {"-listen"}, *const word[] = {"--no-listen"};
 
     assert_int_equal(take(fixture, 6, argv), OK);
     assert_int_equal(fixture->settings.hold_hours, 5);
     assert_string_equal(fixture->settings.listen, "[::1]:0");
-    assert_true(fixture->settings.insecure_http);
+    assert_true(fixture->settings.put_keeps_events);
     assert_string_equal(fixture->settings.data, "--odd");
     assert_int_equal(take(fixture, 1, off), OK);
-    assert_false(fixture->settings.insecure_http);
+    assert_false(fixture->settings.put_keeps_events);
     assert_int_equal(take(fixture, 1, missing), ERR_USAGE);
     assert_message(fixture, "--listen: the value is missing; give ADDR:PORT");
     assert_int_equal(take(fixture, 1, single), ERR_USAGE);
@@ -459,7 +459,7 @@ static void values_read_back_as_they_were_meant(void **state)
 
     assert_int_equal(set_flag(fixture, "allow-cidr", "10.0.0.0/8,::1"), OK);
     assert_int_equal(set_flag(fixture, "max-event-bytes", "3000"), OK);
-    assert_int_equal(set_flag(fixture, "insecure-http", "yes"), OK);
+    assert_int_equal(set_flag(fixture, "put-keeps-events", "yes"), OK);
     settings_init(&copy);
     for (int id = 0; id < SETTING_COUNT; id++) {
         buf_clear(&first);
