@@ -86,7 +86,8 @@ enum err attempt_decode(struct span bytes, struct attempt *ret_attempt)
     read_timings(&reader, &attempt);
     attempt.detail = reader_blob(&reader);
     attempt.body = reader_blob(&reader);
-    if (read_end(&reader) != OK || attempt.sequence == 0 || attempt.number == 0)
+    bool numbered = attempt.number > 0 || attempt.outcome == OUTCOME_FAILED;
+    if (read_end(&reader) != OK || attempt.sequence == 0 || !numbered)
         return ERR_CORRUPT;
     *ret_attempt = attempt;
     return OK;

@@ -33,7 +33,9 @@ enum outcome {
 struct attempt {
     uint32_t webhook;
     uint64_t sequence;
-    uint32_t number;       /* 1 = first; goes on after an enable */
+    /* 1 = first; goes on after an enable. With OUTCOME_FAILED also 0, or again the number of the
+     * last one: the delivery is given up without a request (its event is gone). */
+    uint32_t number;
     uint32_t epoch;        /* the webhook's when the attempt started */
     uint32_t url_revision; /* with which URL it was sent */
     uint64_t event_seq;

@@ -87,11 +87,6 @@ uint64_t lane_oldest_owed(const struct lane *lane)
     return oldest == UINT64_MAX ? 0 : oldest;
 }
 
-bool lane_crowded(const struct lane *lane)
-{
-    return map_len(&lane->retries) >= LANE_RETRIES_MAX;
-}
-
 void lane_check(const struct lane *lane)
 {
     ASSERT(lane->cursor <= lane->last);
@@ -271,11 +266,13 @@ static void count_health(struct lane *lane, const struct attempt *attempt)
 void lane_fold_attempt(struct lane *lane, const struct attempt *attempt)
 {
     struct lane_retry *retry = lane_retry_find(lane, attempt->sequence);
+    bool requested = attempt->number > (retry == NULL ? 0 : retry->attempts);
     if (!lane_settled(lane, attempt->sequence))
         settle(lane, attempt->sequence);
-    else if (retry == NULL || attempt->number <= retry->attempts)
+    else if (retry == NULL || (!requested && attempt->outcome != OUTCOME_FAILED))
         return; /* finished, expired or folded before */
-    count_health(lane, attempt);
+    if (requested)
+        count_health(lane, attempt);
     switch (attempt->outcome) {
     case OUTCOME_RETRY:
     case OUTCOME_HELD:

@@ -28,9 +28,6 @@
 
 #define LANE_WINDOW 64
 #define LANE_TALLY  6
-/* At so many retries a lane starts no further first attempts until some of them ended: the memory
- * of a receiver that fails half of everything stays bounded, and its backlog is the cursor's. */
-#define LANE_RETRIES_MAX 10000
 
 /* A delivery whose first attempt failed. Owned by its lane; a fold may free it, so whoever waits
  * for an attempt remembers the sequence, not the pointer. */
@@ -88,8 +85,6 @@ bool lane_settled(const struct lane *lane, uint64_t sequence); /* first attempt 
 struct lane_retry *lane_retry_find(const struct lane *lane, uint64_t sequence);
 /* The lowest sequence still owed, or 0. Cost: linear in the retries. */
 uint64_t lane_oldest_owed(const struct lane *lane);
-/* True when it holds LANE_RETRIES_MAX retries: no first attempts for now. */
-bool lane_crowded(const struct lane *lane);
 /* ASSERTs every invariant above. For tests and simulations. Cost: linear in the retries. */
 void lane_check(const struct lane *lane);
 
@@ -116,9 +111,9 @@ void lane_retry_cancel(struct lane *lane, struct lane_retry *retry);
 void lane_configure(struct lane *lane, uint32_t epoch, bool paused, wall_ms paused_at);
 void lane_raise(struct lane *lane, uint64_t last); /* never lowers */
 /* A finished attempt: settles a first attempt, makes, moves or ends a retry; counts health when
- * the attempt's epoch is current. Attempts of deliveries that expired meanwhile are ignored. A
- * success after the deactivation counts as delivered, and leaves the reasons of the deactivation
- * standing. */
+ * the attempt's epoch is current. Attempts of deliveries that expired meanwhile are ignored. One
+ * that was given up without a request says nothing about health. A success after the deactivation
+ * counts as delivered, and leaves the reasons of the deactivation standing. */
 void lane_fold_attempt(struct lane *lane, const struct attempt *attempt);
 /* One of another epoch than the lane's is ignored. */
 void lane_fold_deactivation(struct lane *lane, const struct deactivation *deactivation);

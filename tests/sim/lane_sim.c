@@ -135,7 +135,13 @@ static void oracle_end(struct oracle *oracle, uint64_t sequence, enum fate fate)
 static void oracle_attempt(struct oracle *oracle, const struct attempt *attempt)
 {
     uint64_t sequence = attempt->sequence;
-    if (oracle->fates[sequence] != OWED || attempt->number <= oracle->attempts[sequence])
+    if (oracle->fates[sequence] != OWED)
+        return;
+    if (attempt->detail.len > 0) { /* given up */
+        oracle_end(oracle, sequence, FAILED);
+        return;
+    }
+    if (attempt->number <= oracle->attempts[sequence])
         return;
     ASSERT(attempt->number == oracle->attempts[sequence] + 1);
     oracle->attempts[sequence] = attempt->number;
@@ -525,6 +531,30 @@ static void finish(struct world *w, size_t index)
     }
 }
 
+/* The event of some delivery is not stored any more: given up without a request. */
+static void give_up(struct world *w)
+{
+    struct lane *lane = &w->working;
+    uint64_t sequence = lane_oldest_owed(lane) + rng_below(&w->rng, 3);
+    if (sequence == 0 || sequence > lane->last || sequence > lane->cursor + LANE_WINDOW ||
+        !is_owed(lane, sequence) || is_flying(w, sequence))
+        return;
+    const struct lane_retry *retry = lane_retry_find(lane, sequence);
+    struct attempt attempt = {
+        .webhook = WEBHOOK,
+        .sequence = sequence,
+        .number = retry == NULL ? 0 : retry->attempts,
+        .epoch = lane->epoch,
+        .started_at = w->now,
+        .outcome = OUTCOME_FAILED,
+        .detail = SPAN_LIT("gone"),
+    };
+    struct buf bytes = BUF_INIT;
+    attempt_encode(&bytes, &attempt);
+    lane_fold_attempt(lane, &attempt);
+    record(w, RECORD_ATTEMPT, &bytes);
+}
+
 /* What an inactive lane has held for too long. */
 static void expire(struct world *w)
 {
@@ -609,6 +639,8 @@ static void step(struct world *w)
         take_snapshot(w);
     } else if (what < 99) {
         crash(w);
+    } else {
+        give_up(w);
     }
 }
 

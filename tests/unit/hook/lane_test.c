@@ -471,20 +471,36 @@ static void folding_again_changes_nothing(void **state)
     buf_release(&after);
 }
 
-static void a_lane_can_be_crowded(void **state)
+static void give_up(struct fixture *f, uint64_t sequence)
+{
+    const struct lane_retry *retry = lane_retry_find(&f->lane, sequence);
+    struct attempt attempt = attempt_of(f, sequence);
+    attempt.number = retry == NULL ? 0 : retry->attempts;
+    attempt.outcome = OUTCOME_FAILED;
+    struct buf bytes = BUF_INIT;
+    struct attempt back;
+    attempt_encode(&bytes, &attempt);
+    assert_int_equal(attempt_decode(buf_span(&bytes), &back), OK);
+    lane_fold_attempt(&f->lane, &back);
+    lane_fold_attempt(&f->lane, &back);
+    buf_release(&bytes);
+}
+
+/* The event is not stored any more: no request, no word about the receiver. */
+static void a_delivery_can_be_given_up_without_a_request(void **state)
 {
     struct fixture *f = *state;
-    struct lane_policy never = policy;
-    never.failure_threshold = 0;
-    for (uint64_t i = 1; i <= LANE_RETRIES_MAX; i++) {
-        assert_false(lane_crowded(&f->lane));
-        lane_raise(&f->lane, i);
-        struct attempt attempt = attempt_of(f, i);
-        struct deactivation ignored;
-        lane_judge(&f->lane, &never, VERDICT_FAILED, -1, NULL, f->now, &f->rng, &attempt, &ignored);
-        lane_fold_attempt(&f->lane, &attempt);
-    }
-    assert_true(lane_crowded(&f->lane));
+    lane_raise(&f->lane, 3);
+    run(f, 1, VERDICT_FAILED);
+    run(f, 2, VERDICT_DELIVERED);
+    run(f, 1, VERDICT_FAILED);
+    lane_retry_start(&f->lane, lane_next_retry(&f->lane));
+    give_up(f, 1);
+    give_up(f, 3);
+    assert_int_equal(f->lane.failed, 2);
+    assert_int_equal(f->lane.failures, 1);
+    assert_int_equal(lane_owed(&f->lane), 0);
+    assert_int_equal(f->lane.cursor, 3);
 }
 
 /* --- snapshot --- */
@@ -657,7 +673,7 @@ int main(void)
         LANE_TEST(expiry_of_exactly_one_window),
         LANE_TEST(what_expired_in_flight_stays_expired),
         LANE_TEST(folding_again_changes_nothing),
-        LANE_TEST(a_lane_can_be_crowded),
+        LANE_TEST(a_delivery_can_be_given_up_without_a_request),
         LANE_TEST(a_snapshot_comes_back),
         LANE_TEST(a_lane_without_history_is_a_few_bytes),
         LANE_TEST(a_damaged_snapshot_changes_nothing),
