@@ -367,7 +367,7 @@ static bool pick_one(struct courier *courier)
     else if (retry != NULL)
         run_retry(w, retry);
     else
-        BUG("webhook %u was picked but has nothing to start", w->lane.webhook);
+        sched_done(&courier->sched, &w->sched); /* the wall clock went back: not due any more */
     work_lane_update(w);
     return true;
 }

@@ -181,7 +181,9 @@ static void retry_read(struct loop_msg *msg)
     struct run *run = CONTAINER_OF(CONTAINER_OF(msg, struct read_job, msg), struct run, job);
     struct work_lane *w = run->lane;
     run->event = run->job.events[0];
-    if (run->event != NULL && !atomic_load(&w->courier->quiesced)) {
+    /* The webhook may have been switched off, or the server told to stop, while it was read. */
+    bool open = lane_active(&w->lane) && !w->gone && !atomic_load(&w->courier->quiesced);
+    if (run->event != NULL && open) {
         send_run(run);
         return;
     }
@@ -278,7 +280,9 @@ static void tell_deactivated(struct work_lane *w)
     struct buf text = BUF_INIT;
     lane_ledger_text(&text, &w->lane, engine->policy.failure_threshold,
                      engine->settings->deliver_timeout_ms);
-    LOG_FIELDS(LOG_LEVEL_WARN, "webhook deactivated", LOG_NUM("webhook", w->lane.webhook),
+    char uuid[WEBHOOK_UUID_TEXT + 1];
+    webhook_uuid_text(&w->target->webhook, uuid);
+    LOG_FIELDS(LOG_LEVEL_WARN, "webhook deactivated", LOG_TEXT("webhook_id", uuid),
                LOG_NUM("company", w->target->webhook.company), LOG_SPAN("ledger", buf_span(&text)));
     buf_release(&text);
     atomic_fetch_add(&engine->metrics.deactivations, 1);

@@ -42,7 +42,7 @@ def test_right_id_with_wrong_token_is_403(company):
 
 
 def test_token_of_one_company_with_id_of_another_is_403(shared, company):
-    other = shared.add_company("Other")
+    other = shared.add_company()
     assert company.get("/v1/ping", auth=(company.api_id, other.api_token)).status_code == 403
 
 
@@ -99,7 +99,7 @@ def test_405_names_the_allowed_methods(company):
 
 
 def test_companies_do_not_see_each_other(shared, company, receiver):
-    other = shared.add_company("Other")
+    other = shared.add_company()
     webhook = company.create_webhook(receiver.url())
     event = company.post_event()
     for form in (webhook["webhook_id"], webhook["id"]):
@@ -113,7 +113,7 @@ def test_companies_do_not_see_each_other(shared, company, receiver):
 
 
 def test_deliveries_of_another_company_are_404(shared, company, receiver):
-    other = shared.add_company("Other")
+    other = shared.add_company()
     webhook = company.subscribe(receiver)
     event = company.post_event()
     record = company.wait_attempt(webhook, event) and company.delivery_of(webhook, event)
@@ -121,7 +121,7 @@ def test_deliveries_of_another_company_are_404(shared, company, receiver):
 
 
 def test_events_of_one_company_do_not_reach_another(shared, company, receiver):
-    other = shared.add_company("Other")
+    other = shared.add_company()
     company.subscribe(receiver, "/mine")
     other.subscribe(receiver, "/theirs")
     event = company.post_event()
@@ -161,7 +161,7 @@ def test_rate_headers_are_on_refusals_too(make_server, path, status):
 
 def test_over_the_limit_is_429_with_retry_after(make_server):
     server = make_server("--api-rate-limit", "3").start()
-    company, other = server.add_company("Acme"), server.add_company("Other")
+    company, other = server.add_company("Acme"), server.add_company()
     codes = [company.get("/v1/webhooks").status_code for _ in range(3)]
     answer = company.get("/v1/webhooks")
     if codes != [200] * 3 or answer.status_code == 200:

@@ -180,7 +180,8 @@ def test_the_deadline_is_one_for_all_phases(hasty, make_receiver):
     event = hasty.post_event()
     attempt = hasty.wait_attempt(webhook, event)[0]
     total = attempt["timings"]["total"]
-    assert TIMEOUT_MS * 1000 <= total < TIMEOUT_MS * 1000 + 2_000_000
+    # The loop's timers are whole milliseconds, the timings are not.
+    assert TIMEOUT_MS * 1000 - 1000 <= total < TIMEOUT_MS * 1000 + 2_000_000
 
 
 # -- the egress guard at connect time

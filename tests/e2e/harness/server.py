@@ -139,9 +139,10 @@ class Server:
         """A local command on this server's data directory."""
         return run_cli(*arguments, data=self.data, **options)
 
-    def add_company(self, name="Acme"):
-        """`company add NAME --json` -> Company that talks to this server."""
+    def add_company(self, name=None):
+        """`company add NAME --json` -> Company that talks to this server. Names are unique."""
         from .client import Company
+        name = name or f"Acme {uuid.uuid4()}"
         done = self.cli("company", "add", name, "--json")
         assert done.returncode == 0, done.stderr
         made = json.loads(done.stdout)
