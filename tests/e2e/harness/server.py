@@ -9,6 +9,7 @@ import pathlib
 import signal
 import subprocess
 import threading
+import uuid
 
 from .wait import SCALE, wait_until
 
