@@ -192,7 +192,9 @@ def check_databases(folder):
 @pytest.mark.load
 def test_kill_9_loses_nothing(make_server, receiver, tmp_path):
     seed = int(os.environ.get("HOOKSWITCH_SEED", "20261125"))
-    server = make_server("--retry-schedule", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1").start()
+    # Small files and snapshots, so that kills hit rolling, snapshots and recovery over files too.
+    server = make_server("--retry-schedule", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
+                         "--log-file-bytes", "1MiB", "--snapshot-bytes", "1MiB").start()
     company = server.add_company()
     arrived = set()
     receiver.on("/steady", recorded(arrived, behaviours.slow(0.03)))
