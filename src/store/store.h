@@ -4,8 +4,10 @@
  * Verbs block; who may not block calls them from another thread (the committer's thread for all
  * writing verbs, reader threads and API threads for reading ones). So asynchrony has one home,
  * delivery/, and an engine stays a plain library.
- *   writers: append, conf_*, retain: one thread, the committer's (or before it starts).
- *   readers: everything else: any thread, in parallel with the writer; they see committed data only.
+ *   writers: append, maintain, mark_snapshot, put_*, delete_*: one thread, the committer's (or
+ *   before it starts).
+ *   readers: everything else, and retain: any thread, in parallel with the writer; they see
+ *   committed data only.
  * A failure of append other than ERR_FULL is fatal for the caller: restart recovers. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -24,24 +26,24 @@
 struct store;
 
 struct store_conf {
-    const char *dir;          /* the data directory (exists); ignored by memory */
-    int64_t log_file_bytes;   /* a log file rolls at this size ... */
-    int64_t log_file_ms;      /* ... or this age */
-    unsigned readers;         /* reading connections, 1..16 */
-    int64_t min_free_bytes;   /* below: append of events answers ERR_FULL, records still go in */
+    const char *dir;        /* the data directory (exists); ignored by memory */
+    int64_t log_file_bytes; /* a log file rolls at this size ... */
+    int64_t log_file_ms;    /* ... or this age */
+    unsigned readers;       /* reading connections, 1..16 */
+    int64_t min_free_bytes; /* below: append of events answers ERR_FULL, records still go in */
 };
 
 /* One record of a block. kind: enum record_kind. Attempts are indexed by (webhook, sequence). */
 struct store_record {
     uint8_t kind;
-    uint32_t webhook;   /* 0 when it belongs to none */
-    uint64_t sequence;  /* 0 when it belongs to none */
+    uint32_t webhook;  /* 0 when it belongs to none */
+    uint64_t sequence; /* 0 when it belongs to none */
     struct span bytes;
 };
 
 /* What one commit decides. Durable (fsync) when append returns OK, all or nothing. */
 struct store_batch {
-    uint64_t block;     /* number of this commit, ascending from 1 without gaps */
+    uint64_t block; /* number of this commit, ascending from 1 without gaps */
     wall_ms time;
     struct event *const *events; /* seq ascending without gaps, targets set */
     size_t n_events;
@@ -50,17 +52,20 @@ struct store_batch {
 };
 
 /* Opens or creates; verifies the format number; never changes data of a newer format. */
-MUST_USE enum err store_open_sqlite(const struct store_conf *conf, struct store **ret_store,
-                                    struct error *error);
-MUST_USE enum err store_open_memory(const struct store_conf *conf, struct store **ret_store,
-                                    struct error *error);
+MUST_USE enum err
+store_open_sqlite(const struct store_conf *conf, struct store **ret_store, struct error *error);
+MUST_USE enum err
+store_open_memory(const struct store_conf *conf, struct store **ret_store, struct error *error);
 /* Checkpoints and closes. The memory engine forgets everything, unless store_memory_keep. */
 void store_close(struct store *store);
+/* The memory engine: what it holds outlives the next store_close and is what the next
+ * store_open_memory finds, as if the process had been restarted. Nothing in other engines. */
+void store_memory_keep(struct store *store);
 
 /* --- the log, writing --- */
 
-MUST_USE enum err store_append(struct store *store, const struct store_batch *batch,
-                               struct error *error);
+MUST_USE enum err
+store_append(struct store *store, const struct store_batch *batch, struct error *error);
 /* Called by the committer when idle and after batches: index flushes, checkpoints, rolling;
  * at most about budget_ms of work. Returns true when there is more to do. */
 bool store_maintain(struct store *store, int budget_ms);
@@ -68,18 +73,21 @@ bool store_maintain(struct store *store, int budget_ms);
 MUST_USE enum err store_mark_snapshot(struct store *store, uint64_t first, struct error *error);
 /* Drops whole log files (with their index) whose every event is older than `before`, has seq <
  * keep_seq, and whose blocks are before the snapshot mark. ret_files: how many went. */
-MUST_USE enum err store_retain(struct store *store, wall_ms before, uint64_t keep_seq,
-                               unsigned *ret_files, struct error *error);
+MUST_USE enum err store_retain(struct store *store,
+                               wall_ms before,
+                               uint64_t keep_seq,
+                               unsigned *ret_files,
+                               struct error *error);
 
 /* --- the log, reading --- */
 
 struct store_end {
-    uint64_t block;       /* last block, 0 = none */
-    uint64_t event_seq;   /* last event, 0 = none */
-    uint64_t first_seq;   /* oldest event still there */
-    uint8_t last_id[16];  /* id of the last event */
-    wall_ms time;         /* of the last block */
-    uint64_t snapshot;    /* first block of the last complete snapshot, 0 = none */
+    uint64_t block;      /* last block, 0 = none */
+    uint64_t event_seq;  /* last event, 0 = none */
+    uint64_t first_seq;  /* oldest event still there */
+    uint8_t last_id[16]; /* id of the last event */
+    wall_ms time;        /* of the last block */
+    uint64_t snapshot;   /* first block of the last complete snapshot, 0 = none */
 };
 void store_end(struct store *store, struct store_end *ret_end);
 
@@ -94,54 +102,72 @@ struct store_block {
     const struct store_record *records;
     size_t n_records;
 };
-MUST_USE enum err store_replay(struct store *store, uint64_t from,
+MUST_USE enum err store_replay(struct store *store,
+                               uint64_t from,
                                enum err (*fn)(void *ctx, const struct store_block *block),
-                               void *ctx, struct error *error);
+                               void *ctx,
+                               struct error *error);
 
 /* By position: up to n events of seqs[] (ascending); ret_events[i] is a new reference or NULL
  * when that seq is gone (retention). */
-MUST_USE enum err store_events(struct store *store, const uint64_t *seqs, size_t n,
-                               struct event **ret_events, struct error *error);
+MUST_USE enum err store_events(struct store *store,
+                               const uint64_t *seqs,
+                               size_t n,
+                               struct event **ret_events,
+                               struct error *error);
 /* By id. OK with *ret_event NULL when there is none. */
-MUST_USE enum err store_event_by_id(struct store *store, const uint8_t id[16],
-                                    struct event **ret_event, struct error *error);
+MUST_USE enum err store_event_by_id(struct store *store,
+                                    const uint8_t id[16],
+                                    struct event **ret_event,
+                                    struct error *error);
 /* The map (webhook, sequence) -> event seq: fills ret_seqs[i] for sequences from..from+n-1;
  * 0 = gone or not yet. */
-MUST_USE enum err store_lane(struct store *store, uint32_t webhook, uint64_t from, size_t n,
-                             uint64_t *ret_seqs, struct error *error);
+MUST_USE enum err store_lane(struct store *store,
+                             uint32_t webhook,
+                             uint64_t from,
+                             size_t n,
+                             uint64_t *ret_seqs,
+                             struct error *error);
 /* Every attempt of a delivery in order of commit. Bodies and details are copied into the result. */
 struct store_attempts {
     struct attempt *attempts; /* owned with all its spans: store_attempts_release */
     size_t n;
     void *memory;
 };
-MUST_USE enum err store_attempts(struct store *store, uint32_t webhook, uint64_t sequence,
-                                 struct store_attempts *ret_attempts, struct error *error);
+MUST_USE enum err store_attempts(struct store *store,
+                                 uint32_t webhook,
+                                 uint64_t sequence,
+                                 struct store_attempts *ret_attempts,
+                                 struct error *error);
 void store_attempts_release(struct store_attempts *attempts);
 /* As store_attempts, but only the last attempt of each of n sequences from..from+n-1 (without
  * body): found[i] false when there is none. For lists. */
-MUST_USE enum err store_last_attempts(struct store *store, uint32_t webhook, uint64_t from,
-                                      size_t n, struct attempt *ret_attempts, bool *ret_found,
+MUST_USE enum err store_last_attempts(struct store *store,
+                                      uint32_t webhook,
+                                      uint64_t from,
+                                      size_t n,
+                                      struct attempt *ret_attempts,
+                                      bool *ret_found,
                                       struct error *error);
 
 /* --- config.db: what companies, credentials and webhooks are; each call durable and atomic --- */
 
 /* ERR_EXISTS when the name is taken. Ids are given by the store when 0 and never reused. */
-MUST_USE enum err store_put_company(struct store *store, struct company *company,
-                                    struct error *error);
-MUST_USE enum err store_put_credential(struct store *store, const struct credential *credential,
-                                       struct error *error);
-MUST_USE enum err store_delete_credential(struct store *store, const char *api_id,
-                                          struct error *error);
+MUST_USE enum err
+store_put_company(struct store *store, struct company *company, struct error *error);
+MUST_USE enum err
+store_put_credential(struct store *store, const struct credential *credential, struct error *error);
+MUST_USE enum err
+store_delete_credential(struct store *store, const char *api_id, struct error *error);
 /* Inserts (number 0: given by the store, never reused) or replaces by number. A changed
  * url_revision also keeps (number, revision, url) in the URL history. ERR_EXISTS when the token
  * or uuid is taken. */
-MUST_USE enum err store_put_webhook(struct store *store, struct webhook *webhook,
-                                    struct error *error);
+MUST_USE enum err
+store_put_webhook(struct store *store, struct webhook *webhook, struct error *error);
 MUST_USE enum err store_delete_webhook(struct store *store, uint32_t number, struct error *error);
 /* The URL of a revision; malloc'ed; OK with NULL when unknown. Kept after deletion. */
-MUST_USE enum err store_webhook_url(struct store *store, uint32_t number, uint32_t revision,
-                                    char **ret_url, struct error *error);
+MUST_USE enum err store_webhook_url(
+    struct store *store, uint32_t number, uint32_t revision, char **ret_url, struct error *error);
 /* Everything, at start. Callbacks get borrowed objects. */
 struct store_conf_visitor {
     void (*company)(void *ctx, const struct company *company);
@@ -149,8 +175,8 @@ struct store_conf_visitor {
     void (*webhook)(void *ctx, const struct webhook *webhook);
     void *ctx;
 };
-MUST_USE enum err store_load_conf(struct store *store, const struct store_conf_visitor *visitor,
-                                  struct error *error);
+MUST_USE enum err
+store_load_conf(struct store *store, const struct store_conf_visitor *visitor, struct error *error);
 
 /* --- figures --- */
 

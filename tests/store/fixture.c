@@ -37,10 +37,8 @@ int fixture_setup(void **state)
     snprintf(f->dir, sizeof f->dir, "%s", "/tmp/hookswitch-store-XXXXXX");
     if (mkdtemp(f->dir) == NULL)
         return -1;
-    f->conf = (struct store_conf){.dir = f->dir,
-                                  .log_file_bytes = 1 << 30,
-                                  .log_file_ms = 24 * MS_PER_HOUR,
-                                  .readers = 2};
+    f->conf = (struct store_conf){
+        .dir = f->dir, .log_file_bytes = 1 << 30, .log_file_ms = 24 * MS_PER_HOUR, .readers = 2};
     rng_seed(&f->rng, 42);
     f->now = INT64_C(1700000000000);
     f->first_seq = f->first_block = 1;
@@ -116,8 +114,7 @@ static struct store_record make_attempt(struct fixture *f)
 {
     uint32_t webhook = 1 + (uint32_t)rng_below(&f->rng, WEBHOOKS);
     if (f->last_sequence[webhook] == 0)
-        return (struct store_record){.kind = RECORD_KEY,
-                                     .bytes = span_make(mem_strdup("key"), 3)};
+        return (struct store_record){.kind = RECORD_KEY, .bytes = span_make(mem_strdup("key"), 3)};
     char body[1024];
     memset(body, 'b', sizeof body);
     struct attempt attempt = {
@@ -441,8 +438,8 @@ static void check_attempts(struct fixture *f)
         struct attempt found[N];
         bool there[N];
         for (uint64_t from = 1; from <= last + 1; from += 200 + N) {
-            assert_int_equal(
-                store_last_attempts(f->store, webhook, from, N, found, there, &error), OK);
+            assert_int_equal(store_last_attempts(f->store, webhook, from, N, found, there, &error),
+                             OK);
             for (size_t i = 0; i < N; i += 7) {
                 const struct store_record *past = NULL;
                 const struct store_record *next;

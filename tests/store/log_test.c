@@ -130,8 +130,8 @@ static void retention_drops_whole_files(void **state)
     }
     assert_int_equal(retain(f, WALL_NEVER, UINT64_MAX), 0); /* no snapshot */
     assert_int_equal(store_mark_snapshot(f->store, 5, &error), OK);
-    assert_int_equal(retain(f, 0, UINT64_MAX), 0);          /* too young */
-    assert_int_equal(retain(f, WALL_NEVER, 1), 0);          /* still owed */
+    assert_int_equal(retain(f, 0, UINT64_MAX), 0); /* too young */
+    assert_int_equal(retain(f, WALL_NEVER, 1), 0); /* still owed */
     assert_int_equal(retain(f, f->blocks[1].time, UINT64_MAX), 1);
     fixture_forget(f, 3, 2);
     fixture_check(f);
