@@ -41,6 +41,7 @@ class Books:
         self._accepted = {}
         self._unpaired = collections.defaultdict(list)  # event id -> arrivals before the 202
         self._arrivals = collections.defaultdict(list)  # receiver's name -> arrivals in order
+        self.strangers_after_s = None  # show deliveries of events that others posted after so long
         self.repeated = 0  # requests that had to be sent again
         self.troubles = []
 
@@ -74,13 +75,24 @@ class Books:
             entry = self._accepted.get(arrival.event_id)
             if entry is None:
                 self._unpaired[arrival.event_id].append((receiver, arrival))
+                if self.strangers_after_s is not None:
+                    timer = threading.Timer(self.strangers_after_s, self._stranger,
+                                            (arrival.event_id,))
+                    timer.daemon = True
+                    timer.start()
             else:
                 self._show(receiver, arrival, entry)
+
+    def _stranger(self, event_id):
+        """An event whose 202 went to somebody else."""
+        with self._lock:
+            for receiver, arrival in self._unpaired.pop(event_id, ()):
+                self._show(receiver, arrival, None)
 
     def _show(self, receiver, arrival, entry):
         answer = "hangs" if arrival.answer is None else str(arrival.answer)
         self._screen.delivery(receiver, arrival.name, arrival.subject, arrival.sequence, answer,
-                              arrival.at - entry.posted, arrival.seal)
+                              arrival.at - entry.posted if entry else None, arrival.seal)
 
     # -- figures
 

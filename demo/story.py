@@ -288,6 +288,7 @@ class Story:
         screen.say(f"Data: {self.server.data} (goes when the demo ends).\n"
                    "A few calls go on below. Ctrl-C ends everything.\n")
         self.staying = True
+        self.books.strangers_after_s = 0.5
         self._clock.run(10)
         self._player = Player(self._centre, self.api, self.books, 1, 10, pause_s=6).start()
         while True:
