@@ -14,6 +14,9 @@
 
 /* The committer looks after the store at least so often when nothing happens. */
 #define IDLE_S 1
+/* Results alone wait so long for company: nobody waits for them, and a commit for each would cost
+ * an fsync per delivery. A crash may repeat what these milliseconds delivered, no more. */
+#define GATHER_MS 5
 /* Work of store_maintain between two commits, and when idle. */
 #define MAINTAIN_BUSY_MS 5
 #define MAINTAIN_IDLE_MS 50
@@ -26,6 +29,8 @@ struct committer {
     pthread_cond_t wake; /* the queue is not empty, or stop */
     pthread_cond_t idle; /* everything that was taken is answered */
     struct list queue;
+    size_t queued_requests;  /* ingests and changes in `queue` */
+    size_t queued_results;   /* records in `queue` */
     size_t waiting_events;
     size_t waiting_requests; /* ingests and changes, queued or being committed */
     bool quiesced, stop;
@@ -75,9 +80,19 @@ struct keys *committer_keys(struct committer *committer)
 static void enqueue(struct committer *committer, struct commit_item *item, int kind)
 {
     item->kind = kind;
-    bool was_empty = list_empty(&committer->queue);
+    bool wake = list_empty(&committer->queue);
     list_push_back(&committer->queue, &item->node);
-    if (was_empty)
+    if (kind == COMMIT_RESULTS) {
+        size_t bytes = 0;
+        size_t limit = (size_t)committer->engine->settings->commit_batch_items;
+        bool enough = committer->queued_results < limit;
+        committer->queued_results += commit_item_weight(item, &bytes);
+        wake = wake || (enough && committer->queued_results >= limit);
+    } else {
+        wake = wake || committer->queued_requests == 0;
+        committer->queued_requests++;
+    }
+    if (wake)
         pthread_cond_signal(&committer->wake);
 }
 
@@ -162,18 +177,43 @@ static void take(struct committer *committer, struct list *taken)
         struct list *node = list_pop_front(&committer->queue);
         list_push_back(taken, node);
         struct commit_item *item = CONTAINER_OF(node, struct commit_item, node);
-        items += commit_item_weight(item, &bytes);
+        size_t weight = commit_item_weight(item, &bytes);
+        items += weight;
+        if (item->kind == COMMIT_RESULTS)
+            committer->queued_results -= weight;
+        else
+            committer->queued_requests--;
     }
     atomic_store_explicit(&committer->engine->metrics.commit_queue, committer->waiting_events,
                           memory_order_relaxed);
 }
 
-static void wait_for_work(struct committer *committer)
+static struct timespec from_now(int64_t ms)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += IDLE_S;
+    int64_t ns = until.tv_nsec + ms % 1000 * 1000000;
+    until.tv_sec += ms / 1000 + ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
+    return until;
+}
+
+/* Under the lock: until something is queued or a second has passed. */
+static void wait_for_work(struct committer *committer)
+{
+    struct timespec until = from_now(IDLE_S * MS_PER_S);
     while (list_empty(&committer->queue) && !committer->stop)
+        if (pthread_cond_timedwait(&committer->wake, &committer->lock, &until) == ETIMEDOUT)
+            return;
+}
+
+/* Under the lock: while only results are queued, and not a whole batch of them. */
+static void gather(struct committer *committer)
+{
+    size_t limit = (size_t)committer->engine->settings->commit_batch_items;
+    struct timespec until = from_now(GATHER_MS);
+    while (!committer->stop && committer->queued_requests == 0 &&
+           committer->queued_results < limit)
         if (pthread_cond_timedwait(&committer->wake, &committer->lock, &until) == ETIMEDOUT)
             return;
 }
@@ -188,6 +228,8 @@ static void committer_run(void *arg)
         pthread_mutex_lock(&committer->lock);
         if (list_empty(&committer->queue) && !committer->stop && !more_maintenance)
             wait_for_work(committer);
+        if (!list_empty(&committer->queue))
+            gather(committer);
         take(committer, &taken);
         bool stop = committer->stop && list_empty(&taken);
         pthread_mutex_unlock(&committer->lock);
