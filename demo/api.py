@@ -16,7 +16,7 @@ class ApiError(Exception):
 
 
 class Api:
-    """One connection per thread; after an OSError or HTTPException the next call makes a new one."""
+    """One connection per thread; after an OSError or HTTPException the next call makes another."""
 
     def __init__(self, url, api_id, api_token):
         self.credentials = f"{api_id}:{api_token}"
