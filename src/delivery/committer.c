@@ -29,8 +29,8 @@ struct committer {
     pthread_cond_t wake; /* the queue is not empty, or stop */
     pthread_cond_t idle; /* everything that was taken is answered */
     struct list queue;
-    size_t queued_requests;  /* ingests and changes in `queue` */
-    size_t queued_results;   /* records in `queue` */
+    size_t queued_requests; /* ingests and changes in `queue` */
+    size_t queued_results;  /* records in `queue` */
     size_t waiting_events;
     size_t waiting_requests; /* ingests and changes, queued or being committed */
     bool quiesced, stop;
@@ -212,8 +212,7 @@ static void gather(struct committer *committer)
 {
     size_t limit = (size_t)committer->engine->settings->commit_batch_items;
     struct timespec until = from_now(GATHER_MS);
-    while (!committer->stop && committer->queued_requests == 0 &&
-           committer->queued_results < limit)
+    while (!committer->stop && committer->queued_requests == 0 && committer->queued_results < limit)
         if (pthread_cond_timedwait(&committer->wake, &committer->lock, &until) == ETIMEDOUT)
             return;
 }

@@ -77,9 +77,62 @@ static void put_hot(struct work_lane *w, uint64_t sequence, struct event *event)
     w->courier->hot_bytes += event->bytes;
 }
 
+/* --- the tail --- */
+
+static struct event *tail_take(struct work_lane *w)
+{
+    struct event *event = w->tail.ring[w->tail.first % TAIL_MAX];
+    w->tail.first++;
+    w->tail.n--;
+    w->hot_bytes -= event->bytes;
+    w->courier->hot_bytes -= event->bytes;
+    return event;
+}
+
+static void tail_clear(struct work_lane *w)
+{
+    while (w->tail.n > 0)
+        event_unref(tail_take(w));
+    free(w->tail.ring);
+    w->tail.ring = NULL;
+}
+
+/* Appends; starts only near the window, since a lane that is far behind would hold events that it
+ * needs much later. */
+static void tail_add(struct work_lane *w, uint64_t sequence, struct event *event)
+{
+    if (w->tail.n == TAIL_MAX || sequence > w->loaded + TAIL_MAX ||
+        (w->tail.n > 0 && sequence != w->tail.first + w->tail.n))
+        return;
+    if (w->tail.ring == NULL)
+        w->tail.ring = mem_zero(TAIL_MAX, sizeof(struct event *));
+    if (w->tail.n == 0)
+        w->tail.first = sequence;
+    w->tail.ring[sequence % TAIL_MAX] = event_ref(event);
+    w->tail.n++;
+    w->hot_bytes += event->bytes;
+    w->courier->hot_bytes += event->bytes;
+}
+
+/* Moves what follows the window into it. */
+static void tail_to_window(struct work_lane *w)
+{
+    if (w->tail.n > 0 && w->tail.first <= w->loaded)
+        tail_clear(w);
+    while (w->tail.n > 0 && w->tail.first == w->loaded + 1 &&
+           w->loaded < w->lane.cursor + LANE_WINDOW) {
+        struct event *event = tail_take(w);
+        w->loaded++;
+        if (!lane_settled(&w->lane, w->loaded))
+            put_hot(w, w->loaded, event);
+        event_unref(event);
+    }
+}
+
 /* Forgets the hot window; only while nothing is in flight. */
 static void cool(struct work_lane *w)
 {
+    tail_clear(w);
     if (w->heat == NULL)
         return;
     ASSERT(w->in_flight == 0);
@@ -201,9 +254,13 @@ static bool has_budget(const struct work_lane *w, size_t bytes)
 void work_lane_raise(struct work_lane *w, uint64_t sequence, struct event *event)
 {
     lane_raise(&w->lane, sequence);
-    bool next = w->loaded + 1 == sequence && sequence <= w->lane.cursor + LANE_WINDOW;
-    if (!next || w->fetch != NULL || !lane_active(&w->lane) || !has_budget(w, event->bytes))
+    if (sequence <= w->loaded || !lane_active(&w->lane) || !has_budget(w, event->bytes))
         return;
+    bool next = w->loaded + 1 == sequence && sequence <= w->lane.cursor + LANE_WINDOW;
+    if (!next || w->fetch != NULL) {
+        tail_add(w, sequence, event);
+        return;
+    }
     put_hot(w, sequence, event);
     w->loaded = sequence;
 }
@@ -250,9 +307,10 @@ static void refill(struct work_lane *w)
     if (w->fetch != NULL || w->tight || w->loaded >= w->lane.last || ahead >= LANE_WINDOW ||
         __builtin_popcountll(startable(w)) >= REFILL_BELOW)
         return;
-    uint64_t n = w->lane.last - w->loaded;
+    uint64_t n = (w->tail.n > 0 ? w->tail.first - 1 : w->lane.last) - w->loaded;
     if (n > LANE_WINDOW - ahead)
         n = LANE_WINDOW - ahead;
+    ASSERT(n > 0);
     uint64_t most = w->courier->hot_bytes > w->courier->hot_limit ? REFILL_TIGHT : READ_JOB_MAX;
     if (n > most)
         n = most;
@@ -332,6 +390,8 @@ void work_lane_update(struct work_lane *w)
     bool held = next != NULL && next->epoch < w->lane.epoch;
     size_t retries = map_len(&w->lane.retries);
     bool crowded = retries >= (size_t)courier->engine->settings->lane_exceptions;
+    if (open && !crowded)
+        tail_to_window(w);
     bool has_first = open && !held && !crowded && work_lane_first(w) >= 0;
     bool has_retry = open && work_lane_retry(w) != NULL;
     sched_update(&courier->sched, &w->sched, has_first, has_retry, suspended);

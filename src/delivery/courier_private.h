@@ -75,6 +75,15 @@ struct heat {
     unsigned n_keys;
 };
 
+/* Events behind the window that are still in memory: a run of sequences from `first` on. Saves
+ * reading back what was written a moment ago when events come in bursts. */
+#define TAIL_MAX 4096
+struct tail {
+    struct event **ring; /* NULL or TAIL_MAX slots: sequence % TAIL_MAX */
+    uint64_t first;
+    unsigned n;
+};
+
 struct work_lane {
     struct sched_lane sched;
     struct courier *courier;
@@ -89,6 +98,7 @@ struct work_lane {
     size_t hot_bytes;
     bool tight; /* an event found no room; until some is freed nothing is fetched */
     struct heat *heat;
+    struct tail tail;
     struct read_job *fetch;  /* of the hot window; at most one */
     struct loop_timer timer; /* the next retry is due, or the suspension ends */
     mono_ms suspended_until;
