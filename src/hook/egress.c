@@ -265,7 +265,7 @@ static bool clear_host_bits(struct cidr *cidr)
 
 enum err egress_open(struct egress *egress, struct span text, struct error *error)
 {
-    struct cidr cidr;
+    struct cidr cidr = {.prefix = V6_BITS};
     enum err code = parse_cidr(text, &cidr, error);
     if (code != OK)
         return code;

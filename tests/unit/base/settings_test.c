@@ -250,7 +250,7 @@ static void lists_have_a_limit(void **state)
 static void flags_have_three_forms(void **state)
 {
     struct fixture *fixture = *state;
-    const char *const argv[] = {"--hold-hours",    "5",      "--listen=[::1]:0",
+    const char *const argv[] = {"--hold-hours",       "5",      "--listen=[::1]:0",
                                 "--put-keeps-events", "--data", "--odd"};
     const char *const off[] = {"--no-put-keeps-events"}, *const missing[] = {"--listen"};
     const char *const single[] = {"-listen"}, *const word[] = {"--no-listen"};
