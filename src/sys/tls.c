@@ -225,7 +225,10 @@ static bool set_host(SSL *ssl, const char *host)
     union address literal;
     if (address_parse(host, &literal))
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-    return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;
+    /* SSL_set_tlsext_host_name without the cast in the macro that -Wcast-qual refuses. */
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                    (void *)(uintptr_t)host) == 1 &&
+           SSL_set1_host(ssl, host) == 1;
 }
 
 struct tls *tls_new(struct tls_trust *trust, int fd, const char *host, struct tls_session *session)
