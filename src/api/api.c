@@ -67,6 +67,9 @@ static size_t route_limit(const struct api *api, const struct route *route)
 {
     size_t request_bytes = api->settings->max_request_bytes;
 
+    /* Or anybody could fill --max-waiting-bytes with bodies for /healthz. */
+    if (route->body == ROUTE_NONE)
+        return HTTP_BODY_DROPPED;
     if (route->body == ROUTE_EVENTS || request_bytes < API_OBJECT_BYTES)
         return request_bytes;
     return API_OBJECT_BYTES;
@@ -93,9 +96,13 @@ static void refuse_body(struct call *call, enum err code, size_t limit)
 void api_refuse(void *ctx, struct http_request *request, enum err code)
 {
     struct call *call = call_of(ctx, request);
+    size_t limit;
 
-    if (!call_refused(call))
-        refuse_body(call, code, route_limit(ctx, call->match.route));
+    if (call_refused(call))
+        return;
+    limit = route_limit(ctx, call->match.route);
+    refuse_body(call, code,
+                limit == HTTP_BODY_DROPPED ? call->api->settings->max_discard_bytes : limit);
 }
 
 void api_handle(void *ctx, struct http_request *request)

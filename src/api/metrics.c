@@ -157,6 +157,9 @@ static void add_server(struct buf *buf, struct api *api)
     http_server_stats(server, &stats);
     add_one(buf, "http_requests_total", "counter", "Requests to the API.", stats.requests);
     add_one(buf, "http_connections", "gauge", "Inbound connections.", stats.connections);
+    add_one(buf, "http_timeouts_total", "counter",
+            "Inbound connections closed for being too slow in a head, a body or an answer.",
+            stats.timeouts);
     add_one(buf, "http_waiting_bytes", "gauge", "Request bodies held in memory.",
             stats.waiting_bytes);
 }

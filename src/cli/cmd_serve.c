@@ -49,6 +49,21 @@ static void raise_file_limit(void)
         LOG_WARN("cannot raise the limit of open files: %s", strerror(errno));
 }
 
+/* Half of the open files at most: who opens connections must not be able to take the last file from
+ * the store, which could not go on. */
+static unsigned public_connections(const struct settings *settings)
+{
+    unsigned wanted = (unsigned)settings->max_connections;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || wanted <= limit.rlim_cur / 2)
+        return wanted;
+    LOG_WARN("--max-connections is %u, but only %lu files may be open: at most %lu connections are "
+             "accepted; raise the limit (ulimit -n, LimitNOFILE=)",
+             wanted, (unsigned long)limit.rlim_cur, (unsigned long)limit.rlim_cur / 2);
+    return (unsigned)(limit.rlim_cur / 2);
+}
+
 static unsigned public_threads(const struct settings *settings)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -101,9 +116,11 @@ static enum err start_public(struct serve *serve, struct error *error)
         .cert_file = settings->tls_cert,
         .key_file = settings->tls_key,
         .threads = public_threads(settings),
-        .connections = (unsigned)settings->max_connections,
+        .connections = public_connections(settings),
         .connections_per_address = (unsigned)settings->max_connections_per_address,
         .idle_timeout_s = (unsigned)settings->inbound_idle_s,
+        .head_timeout_s = (unsigned)settings->inbound_head_s,
+        .transfer_timeout_s = (unsigned)settings->inbound_transfer_s,
         .head_bytes = settings->max_head_bytes,
         .waiting_bytes = settings->max_waiting_bytes,
         .discard_bytes = settings->max_discard_bytes,

@@ -28,6 +28,8 @@ enum http_method {
     HTTP_OTHER
 };
 
+#define HTTP_BODY_DROPPED SIZE_MAX
+
 struct http_server_conf {
     const char *listen;    /* "127.0.0.1:8080", "[::1]:0", "unix:/path" (mode 0600) */
     const char *cert_file; /* PEM chain; NULL = plain HTTP */
@@ -36,12 +38,16 @@ struct http_server_conf {
     unsigned connections;             /* ceiling of inbound connections */
     unsigned connections_per_address; /* 0 = no ceiling */
     unsigned idle_timeout_s;          /* a connection without traffic is closed */
+    unsigned head_timeout_s;          /* for a TLS handshake and a whole head; 0 = no bound. The
+                                       * next head of a connection has the idle time more */
+    unsigned transfer_timeout_s;      /* for a whole body, and for an answer; 0 = no bound */
     size_t head_bytes;                /* ceiling of a request head */
     size_t waiting_bytes; /* ceiling of all bodies held at once; beyond: busy() answers 429 */
     size_t discard_bytes; /* at most so much of a refused body is read, then closed */
 
     /* Called when the head is complete: how many bytes of body this request may have. Returning
-     * 0 refuses any body. */
+     * 0 refuses any body, HTTP_BODY_DROPPED reads one of at most discard_bytes and keeps nothing
+     * of it. */
     size_t (*body_limit)(void *ctx, struct http_request *request);
     /* Called when a body is refused: must answer before it returns. code: ERR_TOO_LARGE (over
      * body_limit, known from Content-Length or by counting) or ERR_LIMIT (over waiting_bytes). The
@@ -96,6 +102,7 @@ void http_respond(struct http_request *request,
 /* For /metrics; callable from any thread. */
 struct http_server_stats {
     uint64_t requests, connections, waiting_bytes;
+    uint64_t timeouts; /* connections closed for being too slow in a head, a body or an answer */
 };
 void http_server_stats(const struct http_server *server, struct http_server_stats *ret_stats);
 

@@ -1,4 +1,5 @@
-/* server_private.h: what server.c (the daemon) and server_request.c (one request) share.
+/* server_private.h: what server.c (the daemon), server_request.c (one request) and server_link.c
+ * (one connection) share.
  *
  * The life of a request. All moves go through request_move; those marked * may come from any
  * thread, the others from the libmicrohttpd thread that owns the connection.
@@ -33,7 +34,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
+#include "base/list.h"
 #include "http/server.h"
+#include "sys/thread.h"
 
 enum request_state {
     REQUEST_HEAD,
@@ -44,6 +48,23 @@ enum request_state {
     REQUEST_SUSPENDED,
     REQUEST_ANSWERED,
     REQUEST_QUEUED
+};
+
+/* What a connection is waited for. */
+enum link_phase {
+    LINK_NOTHING, /* the request is with `handle` */
+    LINK_HEAD,    /* a TLS handshake and a head, the first one or the next one */
+    LINK_BODY,    /* the rest of a body */
+    LINK_ANSWER   /* that the client takes the answer */
+};
+
+/* One inbound connection: from libmicrohttpd's first notification to its last. */
+struct link {
+    struct list node;
+    int fd;
+    _Atomic enum link_phase phase;
+    _Atomic mono_ms deadline;
+    struct http_request *request; /* the one that is open; the owner thread's */
 };
 
 struct http_server {
@@ -60,6 +81,12 @@ struct http_server {
     atomic_size_t waiting_bytes; /* memory of all bodies */
     atomic_uint_fast64_t requests;
     atomic_uint_fast64_t connections;
+    atomic_uint_fast64_t timeouts;
+    pthread_mutex_t links_lock; /* of links and sweeper_stops */
+    struct list links;
+    struct thread sweeper;
+    pthread_cond_t sweeper_wake;
+    bool sweeper_stops;
     pthread_mutex_t lock; /* of sent_all and start_message */
     pthread_cond_t sent;  /* unsent became 0 */
     char start_message[200];
@@ -75,6 +102,7 @@ struct request_param {
 struct http_request {
     struct http_server *server;
     struct MHD_Connection *connection;
+    struct link *link;
     _Atomic enum request_state state;
     enum http_method method;
     char *method_name;
@@ -95,6 +123,17 @@ struct http_request {
     void *user_state;
     void (*user_release)(void *);
 };
+
+struct link *link_new(struct http_server *server, struct MHD_Connection *connection);
+/* The connection's request has ended, and its socket is still open. */
+void link_free(struct http_server *server, struct link *link);
+struct link *link_of(struct MHD_Connection *connection);
+/* From now on the client has so many seconds; 0 = as many as it likes. */
+void link_expect(struct link *link, enum link_phase phase, unsigned within_s);
+
+void sweeper_start(struct http_server *server);
+/* Every link must have been freed. */
+void sweeper_stop(struct http_server *server);
 
 /* Takes the raw request target. */
 struct http_request *

@@ -321,6 +321,7 @@ enum MHD_Result request_queue(struct http_request *request)
         request->answer = BUF_INIT; /* the response owns the memory */
     if (!request_move(request, state, REQUEST_QUEUED))
         BUG("request is moved by two threads");
+    link_expect(request->link, LINK_ANSWER, request->server->conf.transfer_timeout_s);
     queued = MHD_queue_response(request->connection, request->status, response);
     MHD_destroy_response(response);
     return queued;
