@@ -179,6 +179,10 @@ void call_answer_text(struct call *call,
     atomic_fetch_add_explicit(&call->api->answers[status / 100], 1, memory_order_relaxed);
     if (call->limited)
         add_limit_headers(call);
+    /* Answers repeat what was sent, and hold tokens: no browser shall guess a type, nobody keep
+     * one. */
+    http_answer_header(call->request, "X-Content-Type-Options", "nosniff");
+    http_answer_header(call->request, "Cache-Control", "no-store");
     http_respond(call->request, status, content_type, body);
 }
 

@@ -125,7 +125,9 @@ static enum err check_name(struct span name, struct error *error)
     for (size_t at = 0; at < name.len; characters++) {
         size_t step = utf8_step(name.ptr + at, name.len - at);
         unsigned char c = (unsigned char)name.ptr[at];
-        if (step == 0 || c < 0x20 || c == 0x7F)
+        /* C1, U+0080 to U+009F, is obeyed by some terminals. */
+        bool c1 = c == 0xC2 && step == 2 && (unsigned char)name.ptr[at + 1] < 0xA0;
+        if (step == 0 || c < 0x20 || c == 0x7F || c1)
             return error_set(error, ERR_INVALID,
                              "the name has a control character or is not UTF-8 at byte %zu; leave "
                              "it out",

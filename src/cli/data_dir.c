@@ -33,6 +33,24 @@ char *data_dir_socket_path(const char *path)
     return join(path, "control.sock");
 }
 
+/* A directory of somebody else's, in /tmp for instance, would get our secrets, and its links would
+ * lead our writes elsewhere. root may look after the directory of a service. */
+static enum err check_owner(const char *path, uid_t owner, struct error *error)
+{
+    uid_t we = geteuid();
+
+    if (owner == we)
+        return OK;
+    if (we != 0)
+        return error_set(error, ERR_IO,
+                         "the data directory \"%.200s\" belongs to another user (uid %lu): run as "
+                         "that user or choose another --data",
+                         path, (unsigned long)owner);
+    LOG_WARN("data directory \"%s\" belongs to uid %lu, and files that root makes in it do not",
+             path, (unsigned long)owner);
+    return OK;
+}
+
 enum err data_dir_make(const char *path, struct error *error)
 {
     struct stat stat_buf;
@@ -52,7 +70,7 @@ enum err data_dir_make(const char *path, struct error *error)
     if ((stat_buf.st_mode & 077) != 0)
         LOG_WARN("data directory \"%s\" is open to other users (mode %03o): chmod 700 it", path,
                  (unsigned)stat_buf.st_mode & 0777);
-    return OK;
+    return check_owner(path, stat_buf.st_uid, error);
 }
 
 /* What stands in the lock file; zeros when it cannot be read (yet). */
@@ -89,7 +107,7 @@ static enum err lock_once(struct data_dir *dir,
                           struct error *error)
 {
     char *name = join(path, "lock"), text[64];
-    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600), cause, len;
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), cause, len;
 
     free(name);
     if (fd < 0)

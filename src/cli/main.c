@@ -3,8 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sys/stat.h>
+
+#include "base/map.h"
 #include "base/nearest.h"
 #include "cli/command.h"
+#include "sys/random.h"
 #include "sys/signal.h"
 
 static const struct command *const commands[] = {
@@ -95,8 +99,21 @@ static int run(int argc, char *const *argv)
     return command == NULL ? fail_unknown(name) : command->run(command, argc - 2, argv + 2);
 }
 
+/* Keys of our maps come from outside (order keys, names): who does not know this one cannot make
+ * them collide. */
+static void set_hash_key(void)
+{
+    uint8_t key[16];
+
+    random_bytes(key, sizeof key);
+    strmap_set_hash_key(key);
+}
+
 int main(int argc, char **argv)
 {
+    /* All that we write holds secrets: tokens, signing secrets, what callers said. */
+    (void)umask(077);
+    set_hash_key();
     signal_setup();
     return run(argc, argv);
 }
