@@ -1,10 +1,12 @@
 /* conn.c: one connection to a receiver: an attempt from name look-up to verdict, then idle.
  *
- *   RESOLVING --> DIALING --> HANDSHAKE --> SENDING --> WAITING --> KEEPING --> DRAINING --> IDLE
- *                     `------ plain ------->'  ^ `-------. | `----------------->^  ^          |
- *                                              |         `-'---- early answer ----->'         |
- *                                              `---------------- next attempt ----------------'
- *   any --> CLOSED (freed)
+ *   RESOLVING -> DIALING -> HANDSHAKE -> SENDING -> WAITING -> KEEPING -> DRAINING -> IDLE
+ *                   |                     ^ | ^        |          ^        ^ ^         |
+ *                   `---- plain HTTP -----' | |        `-- 2xx ---|--------' |         |
+ *                                           | |                   |          |         |
+ *                                           `-|-- early answer ---+----------'         |
+ *                                             `------------ next attempt --------------'
+ *   any -> CLOSED (freed)
  *
  * SENDING also listens: an answer may come before the request is out. KEEPING collects the first
  * bytes of a failed response for the log; from DRAINING on the attempt is done and the connection
@@ -34,6 +36,7 @@ static const unsigned successors[] = {
     [CONN_IDLE] = BIT(CONN_SENDING) | BIT(CONN_CLOSED),
     [CONN_CLOSED] = 0,
 };
+
 /* ---- the one door, the timer, the end ---- */
 
 void conn_move(struct conn *conn, enum conn_state next)
