@@ -88,9 +88,9 @@ static void sweep(struct http_server *server)
             continue;
         if (atomic_load(&link->phase) == LINK_BODY && server->cert == NULL)
             send_timeout(link, server->conf.transfer_timeout_s);
-        (void)shutdown(link->fd, SHUT_RDWR);
-        atomic_store(&link->deadline, NEVER);
         atomic_fetch_add(&server->timeouts, 1);
+        atomic_store(&link->deadline, NEVER);
+        (void)shutdown(link->fd, SHUT_RDWR);
     }
 }
 

@@ -1,6 +1,7 @@
 /* server_body_test.c: request bodies and their limits, and requests that are no requests. */
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "server_fixture.h"
 
@@ -192,6 +193,145 @@ static void survives_clients_that_leave(void **state)
     assert_int_equal(stats.waiting_bytes, 0);
 }
 
+/* ---- who takes their time -------------------------------------------------------------- */
+
+static int setup_hasty(void **state)
+{
+    struct fixture *fixture = fixture_new();
+
+    fixture->conf.head_timeout_s = 1;
+    fixture->conf.transfer_timeout_s = 1;
+    fixture_start(fixture);
+    *state = fixture;
+    return 0;
+}
+
+/* Sends a byte each 50 ms, so that no idle timeout helps, until the server has had enough. */
+static void drip(struct client *client)
+{
+    struct timespec pause = {.tv_nsec = 50000000};
+
+    while (client_text(client, "a"))
+        nanosleep(&pause, NULL);
+}
+
+static void ends_heads_that_drip(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client = client_open(fixture);
+    struct http_server_stats stats;
+
+    assert_true(client_text(&client, "GET /now HTTP/1.1\r\nHost: x\r\nX-Slow: "));
+    drip(&client);
+    client_close(&client);
+    /* not even a byte */
+    client = client_open(fixture);
+    assert_true(ends(&client));
+    client_close(&client);
+    http_server_stats(fixture->server, &stats);
+    assert_int_equal(stats.timeouts, 2);
+}
+
+static void ends_bodies_that_drip(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client = client_open(fixture);
+    struct http_server_stats stats;
+
+    assert_true(client_text(&client, "POST /watch HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n"
+                                     "\r\n"));
+    assert_true(client_read(&client, true));
+    assert_int_equal(client.status, 408);
+    assert_non_null(strstr(client.body.ptr, "\"success\":false}"));
+    client_close(&client);
+    sem_wait(&fixture->released);
+
+    client = client_open(fixture);
+    assert_true(client_text(&client, "POST /watch HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n"
+                                     "\r\n"));
+    drip(&client);
+    client_close(&client);
+    sem_wait(&fixture->released);
+    http_server_stats(fixture->server, &stats);
+    assert_int_equal(stats.waiting_bytes, 0);
+}
+
+static void ends_clients_that_never_read(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client = client_open(fixture);
+    struct http_server_stats stats = {0};
+    struct timespec pause = {.tv_nsec = 20000000};
+
+    for (int i = 0; i < 20 && post(&client, "/echo", fixture->limit); i++)
+        ;
+    while (stats.timeouts == 0) {
+        nanosleep(&pause, NULL);
+        http_server_stats(fixture->server, &stats);
+    }
+    client_close(&client);
+}
+
+static void waits_for_whom_it_lets_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client = client_open(fixture);
+    struct timespec pause = {.tv_sec = 2, .tv_nsec = 100000000};
+
+    assert_true(client_text(&client, GET("/hold")));
+    sem_wait(&fixture->holding);
+    nanosleep(&pause, NULL); /* longer than both deadlines: this one is not the client's */
+    answer(fixture->held);
+    assert_true(client_read(&client, true));
+    assert_int_equal(client.status, 200);
+    client_close(&client);
+}
+
+/* ---- what is kept of it ---------------------------------------------------------------- */
+
+static void drops_bodies_that_nobody_wants(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client = client_open(fixture);
+    struct http_server_stats stats;
+
+    fixture->limit = HTTP_BODY_DROPPED;
+    assert_true(post(&client, "/hold", 1000000));
+    sem_wait(&fixture->holding);
+    http_server_stats(fixture->server, &stats);
+    assert_int_equal(stats.waiting_bytes, 0);
+    assert_true(http_request_has_body(fixture->held));
+    answer(fixture->held);
+    assert_true(client_read(&client, true));
+    assert_int_equal(client.status, 200);
+    assert_int_equal(ask(&client, GET("/now")), 200);
+    (void)post_chunked(&client, "/now", fixture->conf.discard_bytes + 2000000, 100000);
+    assert_true(client_read(&client, true));
+    assert_int_equal(client.status, 413);
+    client_close(&client);
+}
+
+/* libmicrohttpd copies cookies into the memory of the head. Where that is too little, and not even
+ * its error page has room, it closes and never says that the request has ended. */
+static void forgets_no_request(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (size_t len = 8000; len < 32000; len += 500) {
+        struct client client = client_open(fixture);
+        struct buf head = BUF_INIT;
+        buf_add_text(&head, "GET /now HTTP/1.1\r\nHost: x\r\nCookie: a=");
+        for (size_t i = 0; i < len; i++)
+            buf_add_char(&head, 'a');
+        buf_add_text(&head, "\r\n\r\n");
+        (void)client_send(&client, head.ptr, head.len);
+        (void)client_read(&client, true);
+        buf_release(&head);
+        client_close(&client);
+    }
+    /* LeakSanitizer finds what was forgotten. */
+}
+
 /* ---- what is malformed ----------------------------------------------------------------- */
 
 static void refuses_malformed_requests(void **state)
@@ -205,6 +345,19 @@ static void refuses_malformed_requests(void **state)
         "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 3x\r\n\r\nabc",
         "POST /now HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
         "GET /now HTTP/1.1\r\n\r\n",
+        "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n\r\nabc",
+        "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n 2\r\n\r\nabcdefghijkl",
+        "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n 3\r\n\r\nabc",
+        ("POST /now HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n"
+         "3\r\nabc\r\n0\r\n\r\n"),
+        ("POST /now HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n chunked\r\n\r\n"
+         "3\r\nabc\r\n0\r\n\r\n"),
+        ("POST /now HTTP/1.1\r\nHost: x\r\nX: a\r\n Transfer-Encoding: chunked\r\n"
+         "Content-Length: 3\r\n\r\nabc"),
+        ("POST /now HTTP/1.1\r\nHost: x\r\nX: a\rTransfer-Encoding: chunked\r\n"
+         "Content-Length: 3\r\n\r\nabc"),
+        "GET /now HTTP/1.1\r\nHost: x\r\n\tX: y\r\n\r\n",
+        "GET /now HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
     };
 
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
@@ -245,6 +398,12 @@ int main(void)
         WITH(limits_all_waiting_bodies, setup_small),
         WITH(closes_what_hangs_in_its_body, setup_small),
         WITH(survives_clients_that_leave, setup_small),
+        WITH(ends_heads_that_drip, setup_hasty),
+        WITH(ends_bodies_that_drip, setup_hasty),
+        WITH(ends_clients_that_never_read, setup_hasty),
+        WITH(waits_for_whom_it_lets_wait, setup_hasty),
+        WITH(drops_bodies_that_nobody_wants, setup),
+        WITH(forgets_no_request, setup),
         WITH(refuses_malformed_requests, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
