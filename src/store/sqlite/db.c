@@ -62,6 +62,7 @@ static enum err read_format(struct db *db, int *ret_format, struct error *error)
     sqlite3_finalize(stmt);
     if (rc != SQLITE_ROW)
         return db_error(db, rc, "open", error);
+    *ret_format = format;
     if (format > DB_FORMAT) {
         /* Not even a checkpoint: the file stays as the newer program left it. */
         sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -70,7 +71,6 @@ static enum err read_format(struct db *db, int *ret_format, struct error *error)
                          "%d: run the newer one",
                          db->path, format, DB_FORMAT);
     }
-    *ret_format = format;
     return OK;
 }
 

@@ -26,7 +26,8 @@ enum db_mode {
 };
 
 /* Opens, refuses newer formats (ERR_STORE) and leaves such a file as it is. ret_format: 0 = the
- * file is new or its creation was cut short. On failure the db is closed. */
+ * file is new or its creation was cut short; also set when it is newer. On failure the db is
+ * closed. */
 MUST_USE enum err db_open(struct db *db,
                           const struct vfs *vfs,
                           const char *path,

@@ -464,20 +464,33 @@ static void remove_orphans(struct sqlite_store *s, const struct seqs *logs)
     free(indexes.list);
 }
 
+/* Refuses the file when its format is newer; other troubles are met when it is really opened. */
+static enum err
+check_format(const struct sqlite_store *s, const char *kind, uint64_t seq, struct error *error)
+{
+    struct db db;
+    struct error met = {0};
+    char path[PATH_MAX];
+    int format = 0;
+    log_file_path(s, kind, seq, path);
+    enum err err = db_open(&db, s->vfs, path, DB_READ, &format, &met);
+    db_close(&db);
+    if (err == OK || format <= DB_FORMAT)
+        return OK;
+    return error_set(error, err, "%s", met.message);
+}
+
 enum err log_files_check(struct sqlite_store *s, struct error *error)
 {
-    struct seqs logs;
-    enum err err = list_files(s, "log", &logs, error);
-    for (size_t i = 0; i < logs.n && err == OK; i++) {
-        struct db db;
-        char path[PATH_MAX];
-        int format;
-        log_file_path(s, "log", logs.list[i], path);
-        err = db_open(&db, s->vfs, path, DB_READ, &format, error);
-        if (err == OK)
-            db_close(&db);
+    static const char *const kinds[] = {"log", "index"};
+    enum err err = OK;
+    for (size_t k = 0; k < 2 && err == OK; k++) {
+        struct seqs files;
+        err = list_files(s, kinds[k], &files, error);
+        for (size_t i = 0; i < files.n && err == OK; i++)
+            err = check_format(s, kinds[k], files.list[i], error);
+        free(files.list);
     }
-    free(logs.list);
     return err;
 }
 
