@@ -226,35 +226,40 @@ static enum err memory_mark_snapshot(struct store *store, uint64_t first, struct
 
 /* --- retention --- */
 
+/* Takes the first `gone` of *n things out of an array, which may be NULL when it is empty. */
+static void shift(void *array, size_t *n, size_t gone, size_t size)
+{
+    *n -= gone;
+    if (gone > 0 && *n > 0)
+        memmove(array, (char *)array + gone * size, *n * size);
+}
+
 static void drop_oldest(struct world *world)
 {
-    world->n_files--;
-    memmove(world->files, world->files + 1, world->n_files * sizeof(*world->files));
+    shift(world->files, &world->n_files, 1, sizeof(*world->files));
     uint64_t first_seq = world->files[0].first_seq;
     uint64_t first_block = world->files[0].first_block;
     size_t n = (size_t)(first_seq - world->end.first_seq);
     for (size_t i = 0; i < n; i++)
         event_unref(world->events[i]);
-    world->n_events -= n;
-    memmove(world->events, world->events + n, world->n_events * sizeof(struct event *));
+    shift(world->events, &world->n_events, n, sizeof(struct event *));
     world->end.first_seq = first_seq;
     n = 0;
     while (n < world->n_blocks && world->blocks[n].block < first_block)
         free(world->blocks[n++].records);
-    world->n_blocks -= n;
-    memmove(world->blocks, world->blocks + n, world->n_blocks * sizeof(*world->blocks));
+    shift(world->blocks, &world->n_blocks, n, sizeof(*world->blocks));
     struct map_iter iter = {0};
     void *value;
     while (map_next(&world->lanes, &iter, NULL, &value)) {
         struct memory_lane *lane = value;
-        for (n = 0; n < lane->n_entries && lane->entries[n].seq < first_seq;)
+        n = 0;
+        while (n < lane->n_entries && lane->entries[n].seq < first_seq)
             n++;
-        lane->n_entries -= n;
-        memmove(lane->entries, lane->entries + n, lane->n_entries * sizeof(*lane->entries));
-        for (n = 0; n < lane->n_refs && lane->refs[n].block < first_block;)
+        shift(lane->entries, &lane->n_entries, n, sizeof(*lane->entries));
+        n = 0;
+        while (n < lane->n_refs && lane->refs[n].block < first_block)
             n++;
-        lane->n_refs -= n;
-        memmove(lane->refs, lane->refs + n, lane->n_refs * sizeof(*lane->refs));
+        shift(lane->refs, &lane->n_refs, n, sizeof(*lane->refs));
     }
 }
 

@@ -270,7 +270,7 @@ static bool finish_files(struct sqlite_store *s, int64_t until)
             return true;
         if (clock_mono_us() < s->flush_after_us)
             return false;
-        index_close(&file->index);
+        log_file_finish(s, file);
     }
     return false;
 }
@@ -300,7 +300,7 @@ bool sqlite_maintain(struct store *store, int budget_ms)
 
 /* --- retention --- */
 
-/* Takes the oldest file out when it may go and nobody reads it, else NULL. */
+/* Takes the oldest file out when it may go, else NULL. Under write_lock. */
 static struct log_file *take_oldest(struct sqlite_store *s, wall_ms before, uint64_t keep_seq)
 {
     pthread_mutex_lock(&s->lock);
@@ -311,11 +311,24 @@ static struct log_file *take_oldest(struct sqlite_store *s, wall_ms before, uint
         s->n_files--;
         memmove(s->files, s->files + 1, s->n_files * sizeof(*s->files));
         s->end.first_seq = s->files[0]->first_seq;
-        while (file->refs > 0)
-            pthread_cond_wait(&s->released, &s->lock);
     }
     pthread_mutex_unlock(&s->lock);
     return goes ? file : NULL;
+}
+
+/* Waits for its last reader, then it goes. Outside write_lock: unlinking a gigabyte takes a
+ * while. Files go oldest first, so a crash between two leaves no hole. */
+static void drop_file(struct sqlite_store *s, struct log_file *file)
+{
+    pthread_mutex_lock(&s->lock);
+    while (file->refs > 0)
+        pthread_cond_wait(&s->released, &s->lock);
+    s->span_rows -= file->n_span_rows;
+    pthread_mutex_unlock(&s->lock);
+    pool_close(s, file);
+    index_close(&file->index);
+    log_file_remove(s, file->first_seq);
+    log_file_free(file);
 }
 
 enum err sqlite_retain(struct store *store,
@@ -326,20 +339,15 @@ enum err sqlite_retain(struct store *store,
 {
     struct sqlite_store *s = sqlite_of(store);
     unsigned n = 0;
-    struct log_file *file;
-    do {
+    for (;;) {
         pthread_mutex_lock(&s->write_lock);
-        file = take_oldest(s, before, keep_seq);
+        struct log_file *file = take_oldest(s, before, keep_seq);
         pthread_mutex_unlock(&s->write_lock);
-        if (file != NULL) {
-            /* Outside the locks: unlinking a gigabyte takes a while. */
-            pool_close(s, file);
-            index_close(&file->index);
-            log_file_remove(s, file->first_seq);
-            log_file_free(file);
-            n++;
-        }
-    } while (file != NULL);
+        if (file == NULL)
+            break;
+        drop_file(s, file);
+        n++;
+    }
     *ret_files = n;
     return OK;
 }

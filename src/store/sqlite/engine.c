@@ -41,7 +41,7 @@ static void sqlite_end(struct store *store, struct store_end *ret_end)
 
 static uint64_t size_of(const char *path)
 {
-    char name[PATH_MAX + 8];
+    char name[PATH_MAX + 24];
     static const char *const endings[] = {"", "-wal", "-shm"};
     uint64_t bytes = 0;
     for (size_t i = 0; i < 3; i++) {

@@ -25,6 +25,10 @@ struct log_file {
     wall_ms last_time; /* of the last block */
     uint64_t bytes;    /* about */
     struct index index;
+    bool finished;            /* it has a successor and its index is complete */
+    struct file_spans *spans; /* of a finished file, once known: span.c */
+    size_t n_span_rows;
+    bool too_many_spans;
     unsigned refs; /* readers that use the file now */
     unsigned busy; /* connections in use */
 };
@@ -73,6 +77,7 @@ struct sqlite_store {
     struct store_end end;
     struct list idle; /* read_conn, least recently used first */
     unsigned n_conns;
+    size_t span_rows; /* of all files */
     uint64_t free_bytes;
     int64_t free_read_us; /* when it was read */
     uint64_t commits, commit_us;
@@ -98,6 +103,8 @@ void log_files_close(struct sqlite_store *s);
 /* Removes the file and its index, which nobody has open. */
 void log_file_remove(const struct sqlite_store *s, uint64_t first_seq);
 void log_file_free(struct log_file *file);
+/* Nothing will change in the file and its index any more. */
+void log_file_finish(struct sqlite_store *s, struct log_file *file);
 /* Begins a new file behind the last one. Under write_lock. */
 MUST_USE enum err log_roll(struct sqlite_store *s, struct error *error);
 /* Copies the WAL of the last file into it when it is long. Under write_lock. */
@@ -119,6 +126,19 @@ MUST_USE enum err pool_acquire(struct sqlite_store *s,
 void pool_release(struct sqlite_store *s, struct read_conn *conn);
 /* Closes the idle connections of a file (NULL: of all files). */
 void pool_close(struct sqlite_store *s, const struct log_file *file);
+
+/* --- span.c --- */
+enum span_table { SPAN_SEQS, SPAN_ATTEMPTS, SPAN_TABLES };
+/* Whether the pinned file can hold any of the sequences from..from+n-1. */
+MUST_USE enum err spans_may_hold(struct sqlite_store *s,
+                                 struct log_file *file,
+                                 enum span_table table,
+                                 uint32_t webhook,
+                                 uint64_t from,
+                                 size_t n,
+                                 bool *ret_may,
+                                 struct error *error);
+void spans_free(struct file_spans *spans);
 
 /* --- append.c --- */
 enum err sqlite_append(struct store *store, const struct store_batch *batch, struct error *error);

@@ -70,7 +70,16 @@ static struct log_file *file_new(struct sqlite_store *s, uint64_t first_seq, uin
 void log_file_free(struct log_file *file)
 {
     index_release(&file->index);
+    spans_free(file->spans);
     free(file);
+}
+
+void log_file_finish(struct sqlite_store *s, struct log_file *file)
+{
+    index_close(&file->index);
+    pthread_mutex_lock(&s->lock);
+    file->finished = true;
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void push_file(struct sqlite_store *s, struct log_file *file)
@@ -436,7 +445,8 @@ static enum err open_index(struct sqlite_store *s, struct log_file *file, struct
     if (err == OK && file != s->files[s->n_files - 1]) {
         bool more;
         err = index_flush(&file->index, true, INT64_MAX, &more, error);
-        index_close(&file->index);
+        if (err == OK)
+            log_file_finish(s, file);
     }
     return err;
 }

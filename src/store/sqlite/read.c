@@ -251,6 +251,10 @@ enum err sqlite_lane(struct store *store,
      * tail before the file: what leaves the tail is in the file by then. */
     for (size_t i = pinned.n; i > 0 && err == OK && n > 0 && ret_seqs[0] == 0; i--) {
         struct log_file *file = pinned.files[i - 1];
+        bool may = false;
+        err = spans_may_hold(s, file, SPAN_SEQS, webhook, from, n, &may, error);
+        if (err != OK || !may)
+            continue;
         index_tail_entries(&file->index, webhook, from, n, ret_seqs);
         if (all_found(ret_seqs, n))
             break;

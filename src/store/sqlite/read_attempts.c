@@ -96,7 +96,12 @@ static enum err add_attempts(struct sqlite_store *s,
                              struct error *error)
 {
     struct read_conn *conn;
-    enum err err = pool_acquire(s, file, &conn, error);
+    bool may = false;
+    refs->n = 0;
+    enum err err = spans_may_hold(s, file, SPAN_ATTEMPTS, webhook, sequence, 1, &may, error);
+    if (err != OK || !may)
+        return err;
+    err = pool_acquire(s, file, &conn, error);
     if (err != OK)
         return err;
     err = find_refs(s, file, conn, webhook, sequence, 1, refs, error);
@@ -162,7 +167,11 @@ static enum err add_last(struct sqlite_store *s,
                          struct error *error)
 {
     struct read_conn *conn;
-    enum err err = pool_acquire(s, file, &conn, error);
+    bool may = false;
+    enum err err = spans_may_hold(s, file, SPAN_ATTEMPTS, webhook, from, n, &may, error);
+    if (err != OK || !may)
+        return err;
+    err = pool_acquire(s, file, &conn, error);
     if (err != OK)
         return err;
     err = find_refs(s, file, conn, webhook, from, n, refs, error);
