@@ -80,6 +80,21 @@ static void test_session_is_resumed(void **state)
     close_all();
 }
 
+/* A resumed session shows no certificate, and this receiver would go on resuming: that its chain
+ * has expired meanwhile must not be missed. */
+static void test_session_dies_with_its_chain(void **state)
+{
+    struct test_post test;
+    (void)state;
+    open_usual(LEAF_SHORT, serve_one_each);
+    run(&test);
+    expect(test, HTTP_OK, 204);
+    turn_for((PEER_SHORT_S + 1) * 1000);
+    run(&test);
+    expect(test, HTTP_ERR_TLS_EXPIRED, 0);
+    close_all();
+}
+
 static void test_literal_address_and_tls12(void **state)
 {
     struct test_post test;
@@ -342,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_keep_alive),
         cmocka_unit_test(test_bytes_on_the_wire),
         cmocka_unit_test(test_session_is_resumed),
+        cmocka_unit_test(test_session_dies_with_its_chain),
         cmocka_unit_test(test_literal_address_and_tls12),
         cmocka_unit_test(test_framings_keep_the_connection),
         cmocka_unit_test(test_these_are_not_kept),

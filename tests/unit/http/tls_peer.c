@@ -14,6 +14,8 @@
 
 #include "base/err.h"
 
+#define DAY_S 86400L
+
 static EVP_PKEY *ca_key, *other_key;
 static X509 *ca_cert, *other_cert;
 static char ca_path[64];
@@ -37,7 +39,7 @@ static void add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
 static X509 *make_cert(EVP_PKEY *key,
                        const char *name,
                        const char *alternatives,
-                       int days,
+                       long valid_s,
                        X509 *issuer,
                        EVP_PKEY *issuer_key)
 {
@@ -45,8 +47,8 @@ static X509 *make_cert(EVP_PKEY *key,
     X509 *cert = X509_new();
     X509_set_version(cert, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), ++serial);
-    X509_gmtime_adj(X509_getm_notBefore(cert), -86400L * 30);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 86400L * days);
+    X509_gmtime_adj(X509_getm_notBefore(cert), -30 * DAY_S);
+    X509_gmtime_adj(X509_getm_notAfter(cert), valid_s);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
                                (const unsigned char *)name, -1, -1, 0);
     X509_set_issuer_name(cert, X509_get_subject_name(issuer == NULL ? cert : issuer));
@@ -65,8 +67,8 @@ const char *peer_ca_file(void)
         return ca_path;
     ca_key = make_key();
     other_key = make_key();
-    ca_cert = make_cert(ca_key, "test CA", NULL, 365, NULL, ca_key);
-    other_cert = make_cert(other_key, "another CA", NULL, 365, NULL, other_key);
+    ca_cert = make_cert(ca_key, "test CA", NULL, 365 * DAY_S, NULL, ca_key);
+    other_cert = make_cert(other_key, "another CA", NULL, 365 * DAY_S, NULL, other_key);
     snprintf(ca_path, sizeof(ca_path), "/tmp/hookswitch-test-ca-XXXXXX");
     int fd = mkstemp(ca_path);
     ASSERT(fd >= 0);
@@ -92,12 +94,13 @@ static SSL_CTX *make_ctx(enum leaf leaf)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     EVP_PKEY *key = make_key();
+    long valid_s = leaf == LEAF_EXPIRED ? -DAY_S : leaf == LEAF_SHORT ? PEER_SHORT_S : 90 * DAY_S;
     bool other_ca = leaf == LEAF_OTHER_CA;
     const char *names =
         leaf == LEAF_OTHER_NAME ? "DNS:other.example" : "DNS:localhost,IP:127.0.0.1";
     peer_ca_file();
-    X509 *cert = make_cert(key, "leaf", names, leaf == LEAF_EXPIRED ? -1 : 90,
-                           other_ca ? other_cert : ca_cert, other_ca ? other_key : ca_key);
+    X509 *cert = make_cert(key, "leaf", names, valid_s, other_ca ? other_cert : ca_cert,
+                           other_ca ? other_key : ca_key);
     ASSERT(SSL_CTX_use_certificate(ctx, cert) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1);
     X509_free(cert);
     EVP_PKEY_free(key);

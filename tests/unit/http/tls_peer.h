@@ -10,7 +10,9 @@
 #include <stdint.h>
 
 /* What the leaf certificate is like. */
-enum leaf { LEAF_GOOD, LEAF_EXPIRED, LEAF_OTHER_NAME, LEAF_OTHER_CA };
+enum leaf { LEAF_GOOD, LEAF_EXPIRED, LEAF_OTHER_NAME, LEAF_OTHER_CA, LEAF_SHORT };
+
+#define PEER_SHORT_S 4 /* LEAF_SHORT is valid for so long from peer_start on */
 
 struct wire;
 
