@@ -101,17 +101,18 @@ static void host_check_unused(struct host *host)
 {
     struct http_client *client = host->client;
     mono_ms now = loop_now(client->loop);
+    struct list *node, *next;
     if (host->n_conns > 0 || !list_empty(&host->waiting) || !list_empty(&host->unused))
         return;
     host->unused_since = now;
     list_push_back(&client->unused_hosts, &host->unused);
     client->n_unused_hosts++;
-    for (;;) {
-        struct host *oldest = CONTAINER_OF(client->unused_hosts.next, struct host, unused);
+    LIST_FOREACH_SAFE (node, next, &client->unused_hosts) {
+        struct host *oldest = CONTAINER_OF(node, struct host, unused);
         if (oldest == host || (client->n_unused_hosts <= UNUSED_HOSTS_MAX &&
                                now - oldest->unused_since < UNUSED_HOST_MS))
             return;
-        host_forget(&oldest->unused);
+        host_forget(node);
     }
 }
 
@@ -271,16 +272,17 @@ http_client_new(struct loop *loop, const struct http_client_conf *conf, struct e
 void http_client_free(struct http_client *client)
 {
     struct map_iter iter = {0};
+    struct list *node, *next;
     void *value;
     if (client == NULL)
         return;
     ASSERT(list_empty(&client->finished));
-    while (client_close_oldest_idle(client))
-        continue;
-    while (!list_empty(&client->draining))
-        conn_close_spare(client->draining.next);
-    while (!list_empty(&client->unused_hosts))
-        host_forget(client->unused_hosts.next);
+    LIST_FOREACH_SAFE (node, next, &client->idle)
+        conn_close_spare(node);
+    LIST_FOREACH_SAFE (node, next, &client->draining)
+        conn_close_spare(node);
+    LIST_FOREACH_SAFE (node, next, &client->unused_hosts)
+        host_forget(node);
     ASSERT(!strmap_next(&client->hosts, &iter, NULL, &value));
     loop_timer_clear(client->loop, &client->finish_timer);
     strmap_release(&client->hosts);
