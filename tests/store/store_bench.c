@@ -125,6 +125,33 @@ static int64_t commit(struct bench *bench, int64_t *ret_us)
     return cpu;
 }
 
+/* Reads lanes from their beginning as a drain does, 64 sequences at a time. */
+static void read_back(struct bench *bench, size_t most)
+{
+    struct error error = {0};
+    uint64_t seqs[64];
+    struct event *events[64];
+    size_t n = 0;
+    int64_t begin = clock_mono_us();
+    int64_t cpu = cpu_us();
+    for (uint32_t webhook = 1; webhook <= bench->webhooks && n < most; webhook++) {
+        uint64_t last = bench->sequences[webhook - 1];
+        for (uint64_t from = 1; from <= last && n < most; from += 64) {
+            size_t step = last - from + 1 < 64 ? (size_t)(last - from + 1) : 64;
+            if (store_lane(bench->store, webhook, from, step, seqs, &error) != OK ||
+                store_events(bench->store, seqs, step, events, &error) != OK)
+                fatal("%s", error.message);
+            for (size_t i = 0; i < step; i++) {
+                ASSERT(events[i] != NULL);
+                event_unref(events[i]);
+            }
+            n += step;
+        }
+    }
+    printf("%zu events read by lane: %.1f us and %.1f us CPU each\n", n,
+           (double)(clock_mono_us() - begin) / (double)n, (double)(cpu_us() - cpu) / (double)n);
+}
+
 static int compare(const void *a, const void *b)
 {
     int64_t left = *(const int64_t *)a;
@@ -181,6 +208,7 @@ int main(int argc, char **argv)
         fatal("%s", error.message);
     printf("close %.0f ms, open %.0f ms\n", (double)(closed - begin) / 1e3,
            (double)(clock_mono_us() - closed) / 1e3);
+    read_back(&bench, 100000);
     store_close(bench.store);
     char command[256];
     snprintf(command, sizeof command, "rm -rf '%s'", dir);

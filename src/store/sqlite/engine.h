@@ -90,7 +90,7 @@ static inline struct sqlite_store *sqlite_of(struct store *store)
     return (struct sqlite_store *)(void *)store;
 }
 
-/* --- log_file.c --- */
+/* --- log_file.c, log_open.c --- */
 void log_file_path(const struct sqlite_store *s,
                    const char *kind,
                    uint64_t seq,
@@ -100,6 +100,13 @@ MUST_USE enum err log_files_check(struct sqlite_store *s, struct error *error);
 /* Opens every file of the directory, creates the first one, prepares the writer. */
 MUST_USE enum err log_files_open(struct sqlite_store *s, struct error *error);
 void log_files_close(struct sqlite_store *s);
+struct log_file *log_file_new(struct sqlite_store *s, uint64_t first_seq, uint64_t first_block);
+/* Appends it to files[]. */
+void log_file_push(struct sqlite_store *s, struct log_file *file);
+/* The statements of a writer that is open. */
+MUST_USE enum err log_writer_prepare(struct log_writer *writer, struct error *error);
+/* Creates the first file of an empty directory, with its writer. */
+MUST_USE enum err log_begin_first(struct sqlite_store *s, struct error *error);
 /* Removes the file and its index, which nobody has open. */
 void log_file_remove(const struct sqlite_store *s, uint64_t first_seq);
 void log_file_free(struct log_file *file);

@@ -1,18 +1,17 @@
-/* log_file.c: the log files of a directory: found and checked at start, begun, closed.
+/* log_file.c: a log file and its writer: begun, checkpointed, closed, removed. (log_open.c finds
+ * those that are there.)
  *
  * A file is complete from its first transaction on (tables, first seq and block, snapshot mark,
  * last id); one whose creation was cut short has format 0 and is removed. All that a start needs
  * to know about the end of the log stands in the last file. */
 #include "store/sqlite/engine.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -55,7 +54,7 @@ void log_file_remove(const struct sqlite_store *s, uint64_t first_seq)
     remove_file(path);
 }
 
-static struct log_file *file_new(struct sqlite_store *s, uint64_t first_seq, uint64_t first_block)
+struct log_file *log_file_new(struct sqlite_store *s, uint64_t first_seq, uint64_t first_block)
 {
     struct log_file *file = mem_zero(1, sizeof *file);
     file->first_seq = first_seq;
@@ -82,7 +81,7 @@ void log_file_finish(struct sqlite_store *s, struct log_file *file)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void push_file(struct sqlite_store *s, struct log_file *file)
+void log_file_push(struct sqlite_store *s, struct log_file *file)
 {
     pthread_mutex_lock(&s->lock);
     s->files = mem_realloc(s->files, (s->n_files + 1) * sizeof(*s->files));
@@ -101,7 +100,7 @@ static int remember_wal(void *ctx, sqlite3 *sqlite, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static enum err prepare_writer(struct log_writer *writer, struct error *error)
+enum err log_writer_prepare(struct log_writer *writer, struct error *error)
 {
     const struct {
         const char *sql;
@@ -166,7 +165,7 @@ static enum err create_file(struct sqlite_store *s,
                             struct error *error)
 {
     struct log_writer writer = {0};
-    struct log_file *file = file_new(s, end->event_seq + 1, end->block + 1);
+    struct log_file *file = log_file_new(s, end->event_seq + 1, end->block + 1);
     char path[PATH_MAX];
     int format = 0;
     log_file_path(s, "log", file->first_seq, path);
@@ -193,14 +192,14 @@ static enum err create_file(struct sqlite_store *s,
     return OK;
 }
 
-static enum err begin_first(struct sqlite_store *s, struct error *error)
+enum err log_begin_first(struct sqlite_store *s, struct error *error)
 {
     struct log_file *file;
     enum err err = create_file(s, &s->end, &s->writer, &file, error);
     if (err != OK)
         return err;
-    push_file(s, file);
-    return prepare_writer(&s->writer, error);
+    log_file_push(s, file);
+    return log_writer_prepare(&s->writer, error);
 }
 
 enum err log_roll(struct sqlite_store *s, struct error *error)
@@ -210,12 +209,13 @@ enum err log_roll(struct sqlite_store *s, struct error *error)
     enum err err = create_file(s, &s->end, &writer, &file, error);
     if (err != OK)
         return err;
-    /* All that is in the WAL of the old file goes into it, and the WAL goes. */
+    /* Closing would do it as well, but not while a reader has the file open. */
+    sqlite3_wal_checkpoint_v2(s->writer.db.sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     db_close(&s->writer.db);
     s->writer = writer;
     s->durable_mark = s->end.snapshot;
-    push_file(s, file);
-    return prepare_writer(&s->writer, error);
+    log_file_push(s, file);
+    return log_writer_prepare(&s->writer, error);
 }
 
 void log_checkpoint(struct sqlite_store *s, int pages)
@@ -231,303 +231,6 @@ void log_checkpoint(struct sqlite_store *s, int pages)
     if (sqlite3_wal_checkpoint_v2(writer->db.sqlite, NULL, mode, &n, &copied) == SQLITE_OK &&
         copied >= 0)
         writer->wal_copied = copied;
-}
-
-/* --- starting --- */
-
-static int compare_seqs(const void *a, const void *b)
-{
-    uint64_t left = *(const uint64_t *)a;
-    uint64_t right = *(const uint64_t *)b;
-    return (left > right) - (left < right);
-}
-
-struct seqs {
-    uint64_t *list;
-    size_t n;
-};
-
-/* The first seqs in the names of all files of one kind, ascending. */
-static enum err
-list_files(const struct sqlite_store *s, const char *kind, struct seqs *ret, struct error *error)
-{
-    *ret = (struct seqs){0};
-    DIR *dir = opendir(s->dir);
-    if (dir == NULL)
-        return error_set(error, ERR_STORE, "cannot read the directory \"%s\": %s", s->dir,
-                         strerror(errno));
-    size_t prefix = strlen(kind);
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL) {
-        const char *name = entry->d_name;
-        if (strncmp(name, kind, prefix) != 0 || strlen(name) != prefix + 1 + 20 + 3 ||
-            strcmp(name + prefix + 21, ".db") != 0)
-            continue;
-        ret->list = mem_realloc(ret->list, (ret->n + 1) * sizeof(*ret->list));
-        ret->list[ret->n++] = strtoull(name + prefix + 1, NULL, 10);
-    }
-    closedir(dir);
-    if (ret->n > 0)
-        qsort(ret->list, ret->n, sizeof(*ret->list), compare_seqs);
-    return OK;
-}
-
-/* Runs a query that gives one row and hands it over; `seq` is its parameter, when it has one. */
-static enum err one_row(struct db *db,
-                        const char *sql,
-                        uint64_t seq,
-                        void (*row)(struct log_file *file, struct store_end *end, sqlite3_stmt *s),
-                        struct log_file *file,
-                        struct store_end *end,
-                        struct error *error)
-{
-    sqlite3_stmt *stmt = NULL;
-    enum err err = db_prepare(db, sql, &stmt, error);
-    if (err != OK)
-        return err;
-    if (sqlite3_bind_parameter_count(stmt) > 0)
-        db_bind_u64(stmt, 1, seq);
-    int rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
-        row(file, end, stmt);
-    else if (rc == SQLITE_DONE)
-        err = error_set(error, ERR_CORRUPT, "\"%s\" lacks what it should hold: restore a copy",
-                        db->path);
-    else
-        err = db_error(db, rc, "read", error);
-    sqlite3_finalize(stmt);
-    return err;
-}
-
-static void copy_id(uint8_t ret_id[EVENT_ID_BYTES], struct span id)
-{
-    if (id.len == EVENT_ID_BYTES)
-        memcpy(ret_id, id.ptr, EVENT_ID_BYTES);
-}
-
-static void take_meta(struct log_file *file, struct store_end *end, sqlite3_stmt *row)
-{
-    file->first_block = db_u64(row, 0);
-    end->snapshot = db_u64(row, 1);
-    copy_id(end->last_id, db_blob(row, 2));
-    end->time = sqlite3_column_int64(row, 3);
-    file->last_block = file->first_block - 1;
-}
-
-static void take_last_block(struct log_file *file, struct store_end *end, sqlite3_stmt *row)
-{
-    if (sqlite3_column_type(row, 0) == SQLITE_NULL)
-        return;
-    file->last_block = db_u64(row, 0);
-    end->time = sqlite3_column_int64(row, 1);
-}
-
-static void take_first_block(struct log_file *file, struct store_end *end, sqlite3_stmt *row)
-{
-    file->born_at = sqlite3_column_int64(row, 0);
-}
-
-static void take_last_seq(struct log_file *file, struct store_end *end, sqlite3_stmt *row)
-{
-    if (sqlite3_column_type(row, 0) == SQLITE_NULL)
-        return;
-    file->last_seq = db_u64(row, 0);
-    copy_id(file->last_id, db_blob(row, 1));
-    copy_id(end->last_id, db_blob(row, 1));
-}
-
-static void take_first_id(struct log_file *file, struct store_end *end, sqlite3_stmt *row)
-{
-    copy_id(file->first_id, db_blob(row, 0));
-}
-
-/* Reads what a file holds; *end becomes the end of the log if this is the last file. */
-static enum err
-load_file(struct db *db, struct log_file *file, struct store_end *end, struct error *error)
-{
-    enum err err = one_row(db, "SELECT first_block,snapshot,last_id,last_time FROM meta", 0,
-                           take_meta, file, end, error);
-    if (err == OK)
-        err = one_row(db, "SELECT max(k),time_ms FROM block", 0, take_last_block, file, end, error);
-    if (err == OK && file->last_block >= file->first_block)
-        err = one_row(db, "SELECT time_ms FROM block WHERE k=?", file->first_block,
-                      take_first_block, file, end, error);
-    if (err == OK)
-        err = one_row(db, "SELECT max(seq),id FROM event", 0, take_last_seq, file, end, error);
-    if (err == OK && file->last_seq >= file->first_seq)
-        err = one_row(db, "SELECT id FROM event WHERE seq=?", file->first_seq, take_first_id, file,
-                      end, error);
-    file->last_time = end->time;
-    file->index.last_block = file->last_block;
-    end->block = file->last_block;
-    end->event_seq = file->last_seq;
-    return err;
-}
-
-/* The next file; `last`: its creation may have been cut short, then it is removed. */
-static enum err
-open_file(struct sqlite_store *s, uint64_t first_seq, bool last, struct error *error)
-{
-    struct db db;
-    char path[PATH_MAX];
-    int format = 0;
-    log_file_path(s, "log", first_seq, path);
-    enum err err = db_open(&db, s->vfs, path, DB_READ, &format, error);
-    if (err != OK)
-        return err;
-    if (format == 0 && last) {
-        db_close(&db);
-        log_file_remove(s, first_seq);
-        return OK;
-    }
-    struct log_file *file = file_new(s, first_seq, 1);
-    const struct log_file *before = s->n_files == 0 ? NULL : s->files[s->n_files - 1];
-    err = load_file(&db, file, &s->end, error);
-    db_close(&db);
-    if (err == OK && before != NULL &&
-        (before->last_seq + 1 != first_seq || before->last_block + 1 != file->first_block))
-        err = error_set(error, ERR_CORRUPT,
-                        "\"%s\" does not follow the file before it: a log file is missing, "
-                        "restore it from a copy",
-                        path);
-    if (err != OK) {
-        log_file_free(file);
-        return err;
-    }
-    struct stat info;
-    if (stat(path, &info) == 0)
-        file->bytes = (uint64_t)info.st_size;
-    push_file(s, file);
-    return OK;
-}
-
-struct fold {
-    struct index *index;
-    struct error *error;
-};
-
-static enum err fold_block(void *ctx, const struct store_block *block, struct span blob)
-{
-    const struct fold *fold = ctx;
-    struct index *index = fold->index;
-    pthread_mutex_lock(index->lock);
-    for (size_t i = 0; i < block->n_events; i++)
-        index_add_event(index, block->block, block->events[i]);
-    for (size_t i = 0; i < block->n_records; i++)
-        index_add_record(index, block->block, &block->records[i],
-                         (uint32_t)(block->records[i].bytes.ptr - blob.ptr));
-    index_end_block(index, block->block);
-    pthread_mutex_unlock(index->lock);
-    bool more;
-    return index_flush(index, false, INT64_MAX, &more, fold->error);
-}
-
-/* Opens the index of a file and folds what it lacks. */
-static enum err open_index(struct sqlite_store *s, struct log_file *file, struct error *error)
-{
-    char path[PATH_MAX];
-    log_file_path(s, "index", file->first_seq, path);
-    enum err err = index_open(&file->index, s->vfs, path, error);
-    if (err != OK)
-        return err;
-    uint64_t from = file->index.mark + 1;
-    if (from < file->first_block)
-        from = file->first_block;
-    struct read_conn *conn;
-    if (from <= file->last_block) {
-        err = pool_acquire(s, file, &conn, error);
-        if (err != OK)
-            return err;
-        struct fold fold = {&file->index, error};
-        err = replay_file(conn, from, fold_block, &fold, error);
-        pool_release(s, conn);
-    }
-    if (err == OK && file != s->files[s->n_files - 1]) {
-        bool more;
-        err = index_flush(&file->index, true, INT64_MAX, &more, error);
-        if (err == OK)
-            log_file_finish(s, file);
-    }
-    return err;
-}
-
-static enum err open_writer(struct sqlite_store *s, struct error *error)
-{
-    char path[PATH_MAX];
-    int format;
-    log_file_path(s, "log", s->files[s->n_files - 1]->first_seq, path);
-    enum err err = db_open(&s->writer.db, s->vfs, path, DB_WRITE_FULL, &format, error);
-    return err == OK ? prepare_writer(&s->writer, error) : err;
-}
-
-static void remove_orphans(struct sqlite_store *s, const struct seqs *logs)
-{
-    struct seqs indexes;
-    if (list_files(s, "index", &indexes, NULL) != OK)
-        return;
-    for (size_t i = 0; i < indexes.n; i++) {
-        if (logs->n > 0 && bsearch(&indexes.list[i], logs->list, logs->n, sizeof(*logs->list),
-                                   compare_seqs) != NULL)
-            continue;
-        log_file_remove(s, indexes.list[i]);
-    }
-    free(indexes.list);
-}
-
-/* Refuses the file when its format is newer; other troubles are met when it is really opened. */
-static enum err
-check_format(const struct sqlite_store *s, const char *kind, uint64_t seq, struct error *error)
-{
-    struct db db;
-    struct error met = {0};
-    char path[PATH_MAX];
-    int format = 0;
-    log_file_path(s, kind, seq, path);
-    enum err err = db_open(&db, s->vfs, path, DB_READ, &format, &met);
-    db_close(&db);
-    if (err == OK || format <= DB_FORMAT)
-        return OK;
-    return error_set(error, err, "%s", met.message);
-}
-
-enum err log_files_check(struct sqlite_store *s, struct error *error)
-{
-    static const char *const kinds[] = {"log", "index"};
-    enum err err = OK;
-    for (size_t k = 0; k < 2 && err == OK; k++) {
-        struct seqs files;
-        err = list_files(s, kinds[k], &files, error);
-        for (size_t i = 0; i < files.n && err == OK; i++)
-            err = check_format(s, kinds[k], files.list[i], error);
-        free(files.list);
-    }
-    return err;
-}
-
-enum err log_files_open(struct sqlite_store *s, struct error *error)
-{
-    struct seqs logs;
-    enum err err = list_files(s, "log", &logs, error);
-    if (err != OK)
-        return err;
-    for (size_t i = 0; i < logs.n && err == OK; i++)
-        err = open_file(s, logs.list[i], i + 1 == logs.n, error);
-    if (err == OK)
-        remove_orphans(s, &logs);
-    free(logs.list);
-    if (err != OK)
-        return err;
-    if (s->n_files == 0) {
-        err = begin_first(s, error);
-    } else {
-        err = open_writer(s, error);
-        for (size_t i = 0; i < s->n_files && err == OK; i++)
-            err = open_index(s, s->files[i], error);
-    }
-    if (err == OK)
-        s->end.first_seq = s->files[0]->first_seq;
-    s->durable_mark = s->end.snapshot;
-    return err;
 }
 
 void log_files_close(struct sqlite_store *s)
