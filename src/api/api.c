@@ -79,6 +79,7 @@ size_t api_body_limit(void *ctx, struct http_request *request)
 {
     const struct call *call = call_of(ctx, request);
 
+    http_request_set_owner(request, call->company);
     /* What the head refuses is refused before a byte of the body is kept. */
     return call->refusal != OK ? 0 : route_limit(ctx, call->match.route);
 }

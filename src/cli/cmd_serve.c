@@ -140,6 +140,8 @@ static enum err start_control(struct serve *serve, struct error *error)
         .threads = 2,
         .connections = 64,
         .idle_timeout_s = 60,
+        .head_timeout_s = 5,
+        .transfer_timeout_s = 60,
         .head_bytes = 16 * 1024,
         .waiting_bytes = 64 * CONTROL_BODY_BYTES,
         .discard_bytes = 16 * CONTROL_BODY_BYTES,

@@ -47,9 +47,22 @@ int command_print_help(const struct command *command)
     return printed ? 0 : 1;
 }
 
+/* A message repeats names and paths, which may hold what a terminal obeys: C0, DEL, and C1, which
+ * is C2 followed by 80 to 9F. */
+static void print_message(const char *message)
+{
+    fputs("hookswitch: ", stderr);
+    for (const unsigned char *at = (const unsigned char *)message; *at != '\0'; at++) {
+        bool c1 = at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0;
+        fputc(*at < 0x20 || *at == 0x7F || c1 ? '?' : *at, stderr);
+        at += c1;
+    }
+    fputc('\n', stderr);
+}
+
 int command_fail(const struct command *command, const struct error *error)
 {
-    fprintf(stderr, "hookswitch: %s\n", error->message);
+    print_message(error->message);
     if (error->code == ERR_USAGE && command == NULL)
         fprintf(stderr, "hookswitch: `hookswitch --help` lists the commands, `hookswitch serve` "
                         "starts the server\n");

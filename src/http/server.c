@@ -33,7 +33,7 @@
 /* Frees the body and gives its room back to all. */
 static void drop_body(struct http_request *request)
 {
-    atomic_fetch_sub(&request->server->waiting_bytes, request->body.cap);
+    room_give(request);
     buf_release(&request->body);
 }
 
@@ -219,12 +219,11 @@ static enum MHD_Result on_head(struct http_request *request, const char *method)
 
 /* ---- the body -------------------------------------------------------------------------- */
 
-/* Makes room for `more` bytes and a NUL; false when all bodies together would be too large. */
+/* Makes room for `more` bytes and a NUL; false when the memory of all bodies has none. */
 static bool grow_body(struct http_request *request, size_t more)
 {
-    struct http_server *server = request->server;
     struct buf *body = &request->body;
-    size_t need = body->len + more + 1, cap = body->cap + body->cap / 2, top, added, before;
+    size_t need = body->len + more + 1, cap = body->cap + body->cap / 2, top;
 
     if (need <= body->cap)
         return true;
@@ -237,12 +236,8 @@ static bool grow_body(struct http_request *request, size_t more)
         cap = top;
     if (cap < need)
         cap = need;
-    added = cap - body->cap;
-    before = atomic_fetch_add(&server->waiting_bytes, added);
-    if (before + added > server->conf.waiting_bytes) {
-        atomic_fetch_sub(&server->waiting_bytes, added);
+    if (!room_take(request, cap - body->cap))
         return false;
-    }
     body->ptr = mem_realloc(body->ptr, cap);
     body->cap = cap;
     return true;
@@ -510,6 +505,8 @@ static struct http_server *server_new(const struct http_server_conf *conf)
     server->conf.cert_file = server->conf.key_file = NULL; /* the caller's; read at start only */
     server->listen_fd = -1;
     pthread_mutex_init(&server->lock, NULL);
+    pthread_mutex_init(&server->room_lock, NULL);
+    map_init(&server->owners);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&server->sent, &attr);
@@ -532,6 +529,9 @@ static void server_free(struct http_server *server)
     free(server->cert);
     free(server->listen);
     pthread_cond_destroy(&server->sent);
+    ASSERT(map_len(&server->owners) == 0);
+    map_release(&server->owners);
+    pthread_mutex_destroy(&server->room_lock);
     pthread_mutex_destroy(&server->lock);
     free(server);
 }

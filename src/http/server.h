@@ -85,6 +85,10 @@ bool http_request_has_body(const struct http_request *request);
 /* Address of the peer as text, without port; "unix" on a unix socket. */
 const char *http_request_peer(struct http_request *request);
 
+/* From body_limit only: whose body this is, 0 = nobody's in particular (the default). One owner of
+ * several bodies cannot fill waiting_bytes alone. */
+void http_request_set_owner(struct http_request *request, uint64_t owner);
+
 /* A slot for the caller's state of this request; `release` is called when the request ends. */
 void http_request_set_state(struct http_request *request, void *state, void (*release)(void *));
 void *http_request_state(const struct http_request *request);

@@ -134,6 +134,11 @@ const char *http_request_peer(struct http_request *request)
     return "192.0.2.1";
 }
 
+void http_request_set_owner(struct http_request *request, uint64_t owner)
+{
+    request->owner = owner;
+}
+
 void http_request_set_state(struct http_request *request, void *state, void (*release)(void *))
 {
     request->state = state;

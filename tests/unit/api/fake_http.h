@@ -21,6 +21,7 @@ struct http_request {
     struct span body;
     char params[8][256];
     size_t n_params;
+    uint64_t owner;
     void *state;
     void (*release)(void *);
     /* the answer */

@@ -1,4 +1,5 @@
 /* server_body_test.c: request bodies and their limits, and requests that are no requests. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -311,6 +312,67 @@ static void drops_bodies_that_nobody_wants(void **state)
     client_close(&client);
 }
 
+#define HOLDERS 8
+
+static int setup_shared(void **state)
+{
+    struct fixture *fixture = fixture_new();
+
+    fixture->conf.waiting_bytes = 800000;
+    fixture_start(fixture);
+    *state = fixture;
+    return 0;
+}
+
+/* All but the last byte of a body of 100,001. */
+static struct client begin_body(const struct fixture *fixture, const char *path)
+{
+    struct client client = client_open(fixture);
+    char *bytes = bytes_of(100000), head[200];
+
+    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 100001\r\n\r\n",
+             path);
+    assert_true(client_text(&client, head));
+    assert_true(client_send(&client, bytes, 100000));
+    free(bytes);
+    return client;
+}
+
+static void lets_nobody_fill_the_room_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client greedy[HOLDERS], modest = client_open(fixture);
+    struct timespec pause = {.tv_nsec = 5000000};
+    struct http_server_stats stats = {0};
+    unsigned refused = 0;
+
+    for (int i = 0; i < HOLDERS; i++)
+        greedy[i] = begin_body(fixture, "/now?1");
+    while (stats.waiting_bytes < 400000) {
+        nanosleep(&pause, NULL);
+        http_server_stats(fixture->server, &stats);
+    }
+    assert_true(post(&modest, "/now?2", 60000));
+    assert_true(client_read(&modest, true));
+    assert_int_equal(modest.status, 200);
+    for (int i = 0; i < HOLDERS; i++) {
+        assert_true(client_text(&greedy[i], "z"));
+        assert_true(client_read(&greedy[i], true));
+        refused += greedy[i].status == 429;
+        assert_true(greedy[i].status == 200 || greedy[i].status == 429);
+        client_close(&greedy[i]);
+    }
+    assert_in_range(refused, 1, HOLDERS - 1);
+    client_close(&modest);
+
+    /* One body may be as large as the room. */
+    modest = client_open(fixture);
+    assert_true(post(&modest, "/now?1", 790000));
+    assert_true(client_read(&modest, true));
+    assert_int_equal(modest.status, 200);
+    client_close(&modest);
+}
+
 /* libmicrohttpd copies cookies into the memory of the head. Where that is too little, and not even
  * its error page has room, it closes and never says that the request has ended. */
 static void forgets_no_request(void **state)
@@ -403,6 +465,7 @@ int main(void)
         WITH(ends_clients_that_never_read, setup_hasty),
         WITH(waits_for_whom_it_lets_wait, setup_hasty),
         WITH(drops_bodies_that_nobody_wants, setup),
+        WITH(lets_nobody_fill_the_room_alone, setup_shared),
         WITH(forgets_no_request, setup),
         WITH(refuses_malformed_requests, setup),
     };

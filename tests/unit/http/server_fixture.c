@@ -72,6 +72,7 @@ static size_t on_limit(void *ctx, struct http_request *request)
 
     if (strncmp(http_request_path(request), "/watch", 6) == 0)
         http_request_set_state(request, fixture, on_release);
+    http_request_set_owner(request, strtoul(http_request_query(request), NULL, 10));
     return fixture->limit;
 }
 

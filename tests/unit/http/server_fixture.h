@@ -2,7 +2,8 @@
  *
  * The test server has these paths: /now answers inside handle, /late from one of two other
  * threads, /echo with the body, /param with the parameter "q", /empty with 204, /hold when the
- * test says so. A request to /watch posts `released` when it ends. */
+ * test says so. A request to /watch posts `released` when it ends. A query
+ * that is a number says whose body it is. */
 #ifndef TESTS_SERVER_FIXTURE_H
 #define TESTS_SERVER_FIXTURE_H
 
