@@ -19,6 +19,7 @@ struct api *api_new(const struct settings *settings,
     api->egress = egress;
     api->management = rate_new((uint32_t)settings->api_rate_limit, MS_PER_MIN);
     api->ingest = rate_new((uint32_t)settings->ingest_rate_limit, MS_PER_S);
+    share_init(&api->queue, (size_t)settings->commit_queue_events);
     atomic_store(&api->refusal_logged_at, -MS_PER_S);
     api_set_public_url(api, public_url);
     return api;
@@ -36,6 +37,7 @@ void api_free(struct api *api)
     }
     rate_free(api->management);
     rate_free(api->ingest);
+    share_release(&api->queue);
     free(api);
 }
 

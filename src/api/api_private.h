@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "api/rate.h"
+#include "base/share.h"
 
 /* Ceiling of a JSON object that a management call sends: a URL, a name and every event name that
  * there is fit many times. */
@@ -25,6 +26,7 @@ struct api {
     _Atomic(const struct http_server *) server;
     struct rate *management; /* per minute */
     struct rate *ingest;     /* per second */
+    struct share queue;      /* of the commit: events that are not answered yet */
 
     /* for GET /metrics */
     atomic_uint_fast64_t answers[6]; /* by the first digit of the status */

@@ -19,6 +19,7 @@ struct call {
     uint32_t company; /* by the credentials; 0 = open route or refused */
     struct rate_view rate;
     bool limited;                 /* `rate` is set */
+    size_t queued;                /* events taken from api.queue */
     struct ingest_request ingest; /* POST /v1/events: lives here to save an allocation */
 };
 

@@ -128,10 +128,24 @@ static void ingest_done(struct ingest_request *ingest)
 {
     struct call *call = ingest->arg;
 
+    share_give(&call->api->queue, call->company, call->queued);
     if (ingest->code == OK)
         answer_accepted(call, ingest);
     else
         call_fail_code(call, ingest->code, ingest->message);
+}
+
+/* The commit queue is everybody's: who floods it is told so before the others are. */
+static bool enter_queue(struct call *call, size_t n_events)
+{
+    if (share_take(&call->api->queue, call->company, n_events, false)) {
+        call->queued = n_events;
+        return true;
+    }
+    call_fail_later(call, 429, 1,
+                    "too many events wait to be written; try again in a moment, with fewer "
+                    "requests at once");
+    return false;
 }
 
 void events_post(struct call *call)
@@ -154,7 +168,7 @@ void events_post(struct call *call)
     code = ingest_parse(http_request_body(call->request), &limits, &ingest);
     if (code != OK) {
         fail_ingest(call, code, &ingest);
-    } else if (call_charge_events(call, ingest.n_events)) {
+    } else if (call_charge_events(call, ingest.n_events) && enter_queue(call, ingest.n_events)) {
         call->ingest.company = call->company;
         call->ingest.events = make_events(call->company, &ingest);
         call->ingest.n_events = ingest.n_events;

@@ -33,7 +33,8 @@
 /* Frees the body and gives its room back to all. */
 static void drop_body(struct http_request *request)
 {
-    room_give(request);
+    if (request->body.cap > 0)
+        share_give(&request->server->waiting, request->owner, request->body.cap);
     buf_release(&request->body);
 }
 
@@ -236,7 +237,7 @@ static bool grow_body(struct http_request *request, size_t more)
         cap = top;
     if (cap < need)
         cap = need;
-    if (!room_take(request, cap - body->cap))
+    if (!share_take(&request->server->waiting, request->owner, cap - body->cap, body->cap > 0))
         return false;
     body->ptr = mem_realloc(body->ptr, cap);
     body->cap = cap;
@@ -505,8 +506,7 @@ static struct http_server *server_new(const struct http_server_conf *conf)
     server->conf.cert_file = server->conf.key_file = NULL; /* the caller's; read at start only */
     server->listen_fd = -1;
     pthread_mutex_init(&server->lock, NULL);
-    pthread_mutex_init(&server->room_lock, NULL);
-    map_init(&server->owners);
+    share_init(&server->waiting, conf->waiting_bytes);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&server->sent, &attr);
@@ -529,9 +529,7 @@ static void server_free(struct http_server *server)
     free(server->cert);
     free(server->listen);
     pthread_cond_destroy(&server->sent);
-    ASSERT(map_len(&server->owners) == 0);
-    map_release(&server->owners);
-    pthread_mutex_destroy(&server->room_lock);
+    share_release(&server->waiting);
     pthread_mutex_destroy(&server->lock);
     free(server);
 }
@@ -609,6 +607,6 @@ void http_server_stats(const struct http_server *server, struct http_server_stat
 {
     ret_stats->requests = atomic_load(&server->requests);
     ret_stats->connections = atomic_load(&server->connections);
-    ret_stats->waiting_bytes = atomic_load(&server->waiting_bytes);
+    ret_stats->waiting_bytes = share_used(&server->waiting);
     ret_stats->timeouts = atomic_load(&server->timeouts);
 }

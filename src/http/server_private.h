@@ -1,5 +1,5 @@
-/* server_private.h: what server.c (the daemon), server_request.c (one request), server_link.c (one
- * connection) and server_room.c (the memory of bodies) share.
+/* server_private.h: what server.c (the daemon), server_request.c (one request) and server_link.c
+ * (one connection) share.
  *
  * The life of a request. All moves go through request_move; those marked * may come from any
  * thread, the others from the libmicrohttpd thread that owns the connection.
@@ -36,7 +36,7 @@
 
 #include "base/clock.h"
 #include "base/list.h"
-#include "base/map.h"
+#include "base/share.h"
 #include "http/server.h"
 #include "sys/thread.h"
 
@@ -79,9 +79,7 @@ struct http_server {
     atomic_bool refuse_new; /* new requests get 503 */
     atomic_size_t pending;
     atomic_size_t unsent;
-    pthread_mutex_t room_lock;   /* of owners, and of changes of waiting_bytes */
-    atomic_size_t waiting_bytes; /* memory of all bodies */
-    struct map owners;           /* those who have a body here */
+    struct share waiting; /* memory of all bodies */
     atomic_uint_fast64_t requests;
     atomic_uint_fast64_t connections;
     atomic_uint_fast64_t timeouts;
@@ -138,11 +136,6 @@ void link_expect(struct link *link, enum link_phase phase, unsigned within_s);
 void sweeper_start(struct http_server *server);
 /* Every link must have been freed. */
 void sweeper_stop(struct http_server *server);
-
-/* Memory for the request's body: false when there is none, or the owner's share is used up. */
-MUST_USE bool room_take(struct http_request *request, size_t bytes);
-/* Gives back body.cap bytes, which the caller then frees. */
-void room_give(struct http_request *request);
 
 /* Takes the raw request target. */
 struct http_request *

@@ -212,6 +212,12 @@ void *http_request_state(const struct http_request *request)
     return request->user_state;
 }
 
+void http_request_set_owner(struct http_request *request, uint64_t owner)
+{
+    ASSERT(request->body.cap == 0);
+    request->owner = owner;
+}
+
 /* ---- the answer ------------------------------------------------------------------------ */
 
 void http_answer_header(struct http_request *request, const char *name, const char *value)

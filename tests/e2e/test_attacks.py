@@ -7,6 +7,7 @@ import pathlib
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import pytest
@@ -131,6 +132,29 @@ def test_one_company_cannot_take_the_room_of_all(hasty):
     assert modest.post_raw(ONE).status_code == 202
     for link in links:
         link.close()
+
+
+def test_one_company_cannot_take_the_commit_queue_of_all(make_server):
+    server = make_server("--commit-queue-events", "100").start()
+    greedy, modest = server.add_company(), server.add_company()
+    batch = [{"event": "call.created", "data": {"id": n}} for n in range(10)]
+    stop, answers = threading.Event(), []
+
+    def flood():
+        while not stop.is_set():
+            answers.append(greedy.post("/v1/events", json={"events": batch}).status_code)
+
+    crowd = [threading.Thread(target=flood) for _ in range(16)]
+    for thread in crowd:
+        thread.start()
+    try:
+        wait_until(lambda: len(answers) > 32, 20)
+        assert {modest.post_raw(ONE).status_code for _ in range(60)} == {202}
+    finally:
+        stop.set()
+        for thread in crowd:
+            thread.join()
+    assert set(answers) <= {202, 429}
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics"])
