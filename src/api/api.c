@@ -7,6 +7,16 @@
 #include "api/call.h"
 #include "base/mem.h"
 
+/* The engine counts events until their whole commit is answered, we until they are themselves. Less
+ * by one commit, it is us who refuse: we know whose part is used up. */
+static size_t queue_events(const struct settings *settings)
+{
+    size_t all = (size_t)settings->commit_queue_events;
+    size_t commit = (size_t)settings->commit_batch_items;
+
+    return all - (commit < all / 2 ? commit : all / 2);
+}
+
 struct api *api_new(const struct settings *settings,
                     struct engine *engine,
                     const struct egress *egress,
@@ -19,7 +29,7 @@ struct api *api_new(const struct settings *settings,
     api->egress = egress;
     api->management = rate_new((uint32_t)settings->api_rate_limit, MS_PER_MIN);
     api->ingest = rate_new((uint32_t)settings->ingest_rate_limit, MS_PER_S);
-    share_init(&api->queue, (size_t)settings->commit_queue_events);
+    share_init(&api->queue, queue_events(settings));
     atomic_store(&api->refusal_logged_at, -MS_PER_S);
     api_set_public_url(api, public_url);
     return api;
