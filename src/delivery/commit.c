@@ -5,10 +5,12 @@
  * one append. A crash between the two can only lose what nobody was told about.
  *
  * When the disk is full the events of the commit are refused and the records go in alone; when
- * even that fails, the thread waits for room (couriers stop at their result slots meanwhile). */
+ * even that fails, the thread waits for room (couriers stop at their result slots meanwhile),
+ * unless the server is told to stop. */
 #include "delivery/commit.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +53,9 @@ struct commit {
     } * changed;          /* webhooks that the couriers must look at */
     size_t n_changed, cap_changed;
     struct fanout_match match;
+    size_t n_snapshot; /* the first of `records`: not of this commit's making */
+    atomic_bool give_up;
+    bool gave_up;
 };
 
 struct commit *commit_new(struct engine *engine)
@@ -82,8 +87,9 @@ void commit_free(struct commit *commit)
     free(commit);
 }
 
-void commit_resume(struct commit *commit, const struct store_end *end)
+void commit_resume(struct commit *commit, const struct store_end *end, uint64_t replayed_bytes)
 {
+    snapshot_resume(commit->snapshot, replayed_bytes);
     commit->block = end->block;
     commit->event_seq = end->event_seq;
     memcpy(commit->last_id.bytes, end->last_id, ULID_BYTES);
@@ -285,17 +291,35 @@ static void take_back_events(struct commit *commit, struct list *items)
     ledger_assign_rollback(commit->engine->ledger);
     commit->event_seq -= commit->n_events;
     commit->n_events = 0;
-    size_t kept = 0;
-    for (size_t i = 0; i < commit->n_records; i++)
+    /* Keys of the snapshot are of earlier commits: they stay. */
+    size_t kept = commit->n_snapshot;
+    for (size_t i = kept; i < commit->n_records; i++)
         if (commit->records[i].kind != RECORD_KEY)
             commit->records[kept++] = commit->records[i];
     commit->n_records = kept;
+}
+
+/* The server is told to stop and there is no room even for results: they are dropped, and so are
+ * all that follow, since a log with a gap could not be folded. What they told happens again. */
+static void give_up(struct commit *commit)
+{
+    LOG_WARN("shutting down with a full disk: results of deliveries are not written, those "
+             "deliveries are sent again after the next start");
+    commit->gave_up = true;
+    commit->n_records = 0;
+}
+
+void commit_give_up(struct commit *commit)
+{
+    atomic_store(&commit->give_up, true);
 }
 
 static void append(struct commit *commit, struct list *items)
 {
     struct engine *engine = commit->engine;
     bool told = false;
+    if (commit->gave_up)
+        commit->n_records = 0;
     for (;;) {
         if (commit->n_events == 0 && commit->n_records == 0)
             return;
@@ -322,6 +346,8 @@ static void append(struct commit *commit, struct list *items)
         told = true;
         if (commit->n_events > 0)
             take_back_events(commit, items);
+        else if (atomic_load(&commit->give_up))
+            give_up(commit);
         else
             usleep(FULL_WAIT_US);
     }
@@ -396,8 +422,8 @@ struct commit_count commit_run(struct commit *commit, struct list *items)
 
     /* Snapshot records stand before all others: they are the state before this commit. */
     snapshot_begin_commit(commit->snapshot, commit->block + 1);
-    size_t n_snapshot = snapshot_records(commit->snapshot);
-    for (size_t i = 0; i < n_snapshot; i++) {
+    commit->n_snapshot = snapshot_records(commit->snapshot);
+    for (size_t i = 0; i < commit->n_snapshot; i++) {
         const struct store_record *record = snapshot_record(commit->snapshot, i);
         add_record(commit, record->kind, record->webhook, 0, record->bytes);
     }
@@ -405,10 +431,11 @@ struct commit_count commit_run(struct commit *commit, struct list *items)
     for (size_t i = 0; i < commit->n_own; i++)
         commit->records[commit->own[i].record].bytes =
             span_make(commit->own_bytes.ptr + commit->own[i].offset, commit->own[i].len);
-    size_t items_in = commit->n_events + commit->n_records - n_snapshot + commit->n_changed;
+    size_t items_in = commit->n_events + commit->n_records - commit->n_snapshot + commit->n_changed;
     append(commit, items);
-    snapshot_end_commit(commit->snapshot, commit->events, commit->n_events, commit->records,
-                        commit->n_records);
+    if (!commit->gave_up)
+        snapshot_end_commit(commit->snapshot, commit->events, commit->n_events, commit->records,
+                            commit->n_records);
     fold(commit);
     count(commit, items_in);
 

@@ -12,8 +12,11 @@ enum commit_kind { COMMIT_INGEST = 1, COMMIT_CHANGE = 2, COMMIT_RESULTS = 3 };
 
 struct commit *commit_new(struct engine *engine);
 void commit_free(struct commit *commit);
-/* Where recovery found the end of the log. */
-void commit_resume(struct commit *commit, const struct store_end *end);
+/* Where recovery found the end of the log, and how much of it it had to fold. */
+void commit_resume(struct commit *commit, const struct store_end *end, uint64_t replayed_bytes);
+/* From now on a commit does not wait for room on the disk: without it, its records are dropped and
+ * so are those of all later commits. Any thread. */
+void commit_give_up(struct commit *commit);
 struct keys *commit_keys(struct commit *commit);
 
 /* How many items (events, changes, records) it is for the limits of a batch; adds its bytes. */

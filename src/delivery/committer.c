@@ -64,9 +64,11 @@ void committer_free(struct committer *committer)
     free(committer);
 }
 
-void committer_resume(struct committer *committer, const struct store_end *end)
+void committer_resume(struct committer *committer,
+                      const struct store_end *end,
+                      uint64_t replayed_bytes)
 {
-    commit_resume(committer->commit, end);
+    commit_resume(committer->commit, end, replayed_bytes);
 }
 
 struct keys *committer_keys(struct committer *committer)
@@ -184,8 +186,6 @@ static void take(struct committer *committer, struct list *taken)
         else
             committer->queued_requests--;
     }
-    atomic_store_explicit(&committer->engine->metrics.commit_queue, committer->waiting_events,
-                          memory_order_relaxed);
 }
 
 static struct timespec from_now(int64_t ms)
@@ -242,6 +242,8 @@ static void committer_run(void *arg)
         pthread_mutex_lock(&committer->lock);
         committer->waiting_events -= count.events;
         committer->waiting_requests -= count.requests;
+        atomic_store_explicit(&committer->engine->metrics.commit_queue, committer->waiting_events,
+                              memory_order_relaxed);
         if (committer->waiting_requests == 0)
             pthread_cond_broadcast(&committer->idle);
         pthread_mutex_unlock(&committer->lock);
@@ -256,6 +258,7 @@ void committer_start(struct committer *committer)
 
 void committer_quiesce(struct committer *committer)
 {
+    commit_give_up(committer->commit);
     pthread_mutex_lock(&committer->lock);
     committer->quiesced = true;
     while (committer->waiting_requests > 0)

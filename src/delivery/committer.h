@@ -40,7 +40,8 @@ void committer_ingest(struct committer *committer, struct ingest_request *reques
 void committer_change(struct committer *committer, struct change *change);
 /* Never refused: the courier reserved the slots. Takes the object. */
 void committer_results(struct committer *committer, struct results *results);
-/* Refuses new ingests and changes; returns when all that were taken are answered. */
+/* Refuses new ingests and changes; returns when all that were taken are answered. From now on
+ * results that find no room on the disk are dropped: their deliveries stay owed. */
 void committer_quiesce(struct committer *committer);
 bool committer_accepting(const struct committer *committer);
 /* Commits what is left, ends the thread. */
@@ -49,7 +50,9 @@ void committer_free(struct committer *committer);
 
 /* What recovery found: where the next block, event and id go on, and the keys. */
 struct keys;
-void committer_resume(struct committer *committer, const struct store_end *end);
+void committer_resume(struct committer *committer,
+                      const struct store_end *end,
+                      uint64_t replayed_bytes);
 struct keys *committer_keys(struct committer *committer);
 
 #endif

@@ -82,11 +82,48 @@ void gate_unref(struct courier *courier, struct host_gate *gate)
     free(gate);
 }
 
+static bool has_room(const struct courier *courier, const struct host_gate *gate)
+{
+    return gate->in_flight < (unsigned)courier->engine->settings->host_connections;
+}
+
+/* A lane that is woken may turn out to have nothing to start (it was switched off meanwhile), so
+ * one end of an attempt cannot simply wake one lane. `waking` makes the calls that come from the
+ * lanes themselves flat: no recursion over the length of the queue. */
+void gate_wake(struct courier *courier, struct host_gate *gate)
+{
+    if (gate->waking)
+        return;
+    gate->waking = true;
+    gate->refs++;
+    bool ready = false;
+    while (!ready && has_room(courier, gate)) {
+        struct list *node = list_pop_front(&gate->waiting);
+        if (node == NULL)
+            break;
+        struct work_lane *w = CONTAINER_OF(node, struct work_lane, gate_node);
+        bool stays = !w->gone && !w->moving;
+        w->gated = false;
+        work_lane_update(w);
+        ready = stays && w->sched.state == SCHED_READY;
+    }
+    gate->waking = false;
+    gate_unref(courier, gate);
+}
+
 struct results *courier_results(struct courier *courier)
 {
     if (courier->results == NULL)
         courier->results = results_new(courier);
     return courier->results;
+}
+
+void courier_flush(struct courier *courier)
+{
+    struct results *results = courier->results;
+    courier->results = NULL;
+    if (results != NULL)
+        committer_results(courier->engine->committer, results);
 }
 
 /* --- lanes come and go --- */
@@ -162,14 +199,13 @@ void courier_part_with(struct work_lane *w)
     sched_lane_remove(&courier->sched, &w->sched);
     loop_timer_clear(courier->loop, &w->timer);
     map_remove(&courier->lanes, w->lane.webhook);
+    if (w->gate != NULL)
+        work_lane_leave_gate(w);
     if (w->gone) {
         work_lane_free(w);
         return;
     }
-    list_remove(&w->gate_node);
-    w->gated = false;
-    gate_unref(courier, w->gate);
-    w->gate = NULL;
+    courier_flush(courier);
     unsigned next = (unsigned)(w->target->host_hash % courier->engine->n_couriers);
     w->courier = courier->engine->couriers[next];
     w->move.handle = arrive;
@@ -264,6 +300,7 @@ struct expire_msg {
     struct loop_msg msg;
     struct courier *courier;
     uint32_t webhook;
+    uint32_t epoch;
     uint64_t through;
 };
 
@@ -272,12 +309,13 @@ static void handle_expire(struct loop_msg *msg)
     struct expire_msg *expire = CONTAINER_OF(msg, struct expire_msg, msg);
     struct courier *courier = expire->courier;
     struct work_lane *w = map_get(&courier->lanes, expire->webhook);
+    uint32_t epoch = expire->epoch;
     uint64_t through = expire->through;
     free(expire);
-    /* A webhook that was enabled meanwhile keeps what it is owed; one with attempts in flight is
-     * asked again in a minute. */
-    if (w == NULL || lane_active(&w->lane) || w->in_flight > 0 || w->fetch != NULL ||
-        through > w->lane.last)
+    /* A webhook that was enabled meanwhile keeps what it is owed, even if it is inactive again: its
+     * hold began anew. One with attempts in flight is asked again in the next round. */
+    if (w == NULL || lane_active(&w->lane) || w->lane.epoch != epoch || w->in_flight > 0 ||
+        w->fetch != NULL || through > w->lane.last)
         return;
     uint64_t owed = lane_owed(&w->lane);
     struct expiry expiry = {.webhook = w->lane.webhook, .through = through, .at = clock_wall_ms()};
@@ -295,12 +333,13 @@ static void handle_expire(struct loop_msg *msg)
     work_lane_update(w);
 }
 
-void courier_expire(struct courier *courier, uint32_t webhook, uint64_t through)
+void courier_expire(struct courier *courier, uint32_t webhook, uint32_t epoch, uint64_t through)
 {
     struct expire_msg *expire = mem_zero(1, sizeof *expire);
     expire->msg.handle = handle_expire;
     expire->courier = courier;
     expire->webhook = webhook;
+    expire->epoch = epoch;
     expire->through = through;
     loop_post(courier->loop, &expire->msg);
 }
@@ -353,7 +392,7 @@ static bool pick_one(struct courier *courier)
         return false;
     struct work_lane *w = CONTAINER_OF(picked, struct work_lane, sched);
     struct host_gate *gate = w->gate;
-    if (gate->in_flight >= (unsigned)courier->engine->settings->host_connections) {
+    if (!has_room(courier, gate)) {
         w->gated = true;
         list_push_back(&gate->waiting, &w->gate_node);
         sched_done(&courier->sched, &w->sched);
@@ -385,11 +424,7 @@ static void turn(void *arg)
         courier->again_posted = true;
         loop_post(courier->loop, &courier->again);
     }
-    if (courier->results != NULL) {
-        struct results *results = courier->results;
-        courier->results = NULL;
-        committer_results(courier->engine->committer, results);
-    }
+    courier_flush(courier);
 }
 
 #define TELL(field, metric)                                           \
@@ -409,6 +444,12 @@ static void tell(struct courier *courier)
     TELL(reused, reused);
     TELL(stale_retries, stale_retries);
     courier->told = *now;
+    /* Sums over all couriers, so each adds what changed; a decrease wraps, as it should. */
+    atomic_fetch_add(&metrics->hot_bytes, (uint64_t)courier->hot_bytes - courier->told_hot_bytes);
+    courier->told_hot_bytes = courier->hot_bytes;
+    unsigned in_flight = courier_in_flight(courier);
+    atomic_fetch_add(&metrics->in_flight, (uint64_t)in_flight - courier->told_in_flight);
+    courier->told_in_flight = in_flight;
 }
 
 static void tell_fired(struct loop_timer *timer)
@@ -475,7 +516,6 @@ courier_new(struct engine *engine, unsigned index, unsigned n_couriers, struct e
     sched_init(&courier->sched, (unsigned)settings->courier_slots);
     map_init(&courier->lanes);
     map_init(&courier->hosts);
-    network_init(&courier->network);
     list_init(&courier->runs);
     list_init(&courier->free_runs);
     courier->hot_limit = settings->hot_bytes / n_couriers;
@@ -507,10 +547,7 @@ void courier_stop(struct courier *courier)
     loop_stop(courier->loop);
     thread_join(&courier->thread);
     courier->started = false;
-    if (courier->results != NULL) {
-        committer_results(courier->engine->committer, courier->results);
-        courier->results = NULL;
-    }
+    courier_flush(courier);
 }
 
 /* The loop has ended: whatever was posted to it is handled here, then everything is freed. */
@@ -538,7 +575,6 @@ void courier_free(struct courier *courier)
     loop_timer_clear(courier->loop, &courier->tell);
     http_client_free(courier->client);
     signer_free(courier->signer);
-    network_release(&courier->network);
     map_release(&courier->lanes);
     map_release(&courier->hosts);
     loop_free(courier->loop);

@@ -42,8 +42,9 @@ void courier_configure(struct courier *courier, uint32_t webhook, bool create);
 void courier_fanout(struct courier *courier, struct fanout *fanout);
 /* So many results of this courier were committed: their slots are free again. */
 void courier_committed(struct courier *courier, unsigned n_results);
-/* Give up what is owed up to `through` if the webhook is still inactive. */
-void courier_expire(struct courier *courier, uint32_t webhook, uint64_t through);
+/* Give up what is owed up to `through` if the webhook is still in the inactive epoch that it was
+ * in when the caller looked. */
+void courier_expire(struct courier *courier, uint32_t webhook, uint32_t epoch, uint64_t through);
 /* Stop picking. */
 void courier_quiesce(struct courier *courier);
 /* Attempts in flight. */

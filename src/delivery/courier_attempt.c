@@ -77,21 +77,15 @@ static void run_end(struct run *run)
     struct courier *courier = w->courier;
     struct host_gate *gate = run->gate;
     gate->in_flight--;
-    struct list *waiting = list_pop_front(&gate->waiting);
-    gate_unref(courier, gate);
     work_lane_drop_key(w, run->order_hash);
-    w->in_flight--;
     sched_done(&courier->sched, &w->sched);
     atomic_fetch_sub_explicit(&courier->in_flight, 1, memory_order_relaxed);
     event_unref(run->event);
     target_unref(run->target);
     run_recycle(courier, run);
-    if (waiting != NULL) {
-        struct work_lane *other = CONTAINER_OF(waiting, struct work_lane, gate_node);
-        other->gated = false;
-        if (other != w)
-            work_lane_update(other);
-    }
+    gate_wake(courier, gate);
+    gate_unref(courier, gate);
+    w->in_flight--; /* last: until now nobody could end the lane under our feet */
     work_lane_update(w);
 }
 
@@ -332,22 +326,28 @@ static void honour_retry_after(struct run *run)
     work_lane_suspend(run->lane, loop_now(run->lane->courier->loop) + seconds * MS_PER_S);
 }
 
-static void note_network(struct courier *courier, bool was_suspect, bool suspect)
+/* Tells how the request went; true when our own network is suspected now. */
+static bool network_suspect(const struct run *run, bool answered)
 {
-    if (was_suspect == suspect)
-        return;
-    atomic_store(&courier->engine->metrics.network_paused, suspect);
+    const struct courier *courier = run->lane->courier;
+    struct engine *engine = courier->engine;
+    bool changed = false;
+    bool suspect = network_watch_note(engine->network, run->target->host_hash, answered,
+                                      loop_now(courier->loop), &changed);
+    if (!changed)
+        return suspect;
+    atomic_store(&engine->metrics.network_paused, suspect);
     if (suspect)
         LOG_ERROR("more than half of the hosts that answered lately fail before HTTP: the fault is "
                   "probably ours; deliveries pause and nothing is counted against receivers");
     else
         LOG_INFO("most hosts answer again: deliveries go on");
+    return suspect;
 }
 
 static void run_done(struct http_post *post)
 {
     struct run *run = CONTAINER_OF(post, struct run, post);
-    struct courier *courier = run->lane->courier;
     run->sent = false;
     enum http_error error = post->result.error;
     enum verdict verdict = verdict_of(error, post->result.status);
@@ -355,11 +355,7 @@ static void run_done(struct http_post *post)
     bool theirs = answered || error == HTTP_ERR_MALFORMED || error == HTTP_ERR_HEAD_TOO_LARGE ||
                   error == HTTP_ERR_TIMEOUT_RESPONSE || error == HTTP_ERR_ADDRESS_REFUSED;
     if (verdict != VERDICT_LOCAL && (answered || !theirs)) {
-        bool was_suspect = courier->network.suspect;
-        bool suspect = network_note(&courier->network, run->target->host_hash, answered,
-                                    loop_now(courier->loop));
-        note_network(courier, was_suspect, suspect);
-        if (suspect && !answered)
+        if (network_suspect(run, answered) && !answered)
             verdict = VERDICT_LOCAL;
     }
     if (verdict == VERDICT_LOCAL) {

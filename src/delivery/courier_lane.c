@@ -18,8 +18,12 @@
 
 /* Fetch when fewer hot events than this can still start. */
 #define REFILL_BELOW 16
-/* A stretch when the courier is over its memory limit. */
+/* A stretch when memory is short: the courier's, or what the last stretch of this lane found. */
 #define REFILL_TIGHT 2
+/* So many due retries are looked at for one whose order key is free. */
+#define RETRY_SCAN 32
+/* Events that a tail has room for at first. */
+#define TAIL_MIN 64
 /* One lane may hold at most this part of the courier's hot memory. */
 #define LANE_SHARE 16
 
@@ -44,13 +48,21 @@ struct work_lane *work_lane_new(struct courier *courier, struct target *target)
 void work_lane_set_target(struct work_lane *w, struct target *target)
 {
     struct host_gate *gate = gate_ref(w->courier, target->host_hash);
-    list_remove(&w->gate_node);
-    w->gated = false;
     if (w->gate != NULL)
-        gate_unref(w->courier, w->gate);
+        work_lane_leave_gate(w);
     w->gate = gate;
     target_unref(w->target);
     w->target = target;
+}
+
+void work_lane_leave_gate(struct work_lane *w)
+{
+    struct host_gate *gate = w->gate;
+    list_remove(&w->gate_node);
+    w->gated = false;
+    w->gate = NULL;
+    gate_wake(w->courier, gate);
+    gate_unref(w->courier, gate);
 }
 
 static void drop_hot(struct work_lane *w, uint64_t sequence)
@@ -81,7 +93,7 @@ static void put_hot(struct work_lane *w, uint64_t sequence, struct event *event)
 
 static struct event *tail_take(struct work_lane *w)
 {
-    struct event *event = w->tail.ring[w->tail.first % TAIL_MAX];
+    struct event *event = w->tail.ring[w->tail.first % w->tail.cap];
     w->tail.first++;
     w->tail.n--;
     w->hot_bytes -= event->bytes;
@@ -95,20 +107,34 @@ static void tail_clear(struct work_lane *w)
         event_unref(tail_take(w));
     free(w->tail.ring);
     w->tail.ring = NULL;
+    w->tail.cap = 0;
+}
+
+static void tail_grow(struct tail *tail)
+{
+    unsigned cap = tail->cap == 0 ? TAIL_MIN : 2 * tail->cap;
+    struct event **ring = mem_zero(cap, sizeof(struct event *));
+    for (uint64_t s = tail->first; s < tail->first + tail->n; s++)
+        ring[s % cap] = tail->ring[s % tail->cap];
+    free(tail->ring);
+    tail->ring = ring;
+    tail->cap = cap;
 }
 
 /* Appends; starts only near the window, since a lane that is far behind would hold events that it
- * needs much later. */
+ * needs much later. Half of the courier's memory is for windows alone: tails of a few slow lanes
+ * would otherwise leave the others one event at a time. */
 static void tail_add(struct work_lane *w, uint64_t sequence, struct event *event)
 {
-    if (w->tail.n == TAIL_MAX || sequence > w->loaded + TAIL_MAX ||
-        (w->tail.n > 0 && sequence != w->tail.first + w->tail.n))
+    const struct courier *courier = w->courier;
+    if (courier->hot_bytes + event->bytes > courier->hot_limit / 2 || w->tail.n == TAIL_MAX ||
+        sequence > w->loaded + TAIL_MAX || (w->tail.n > 0 && sequence != w->tail.first + w->tail.n))
         return;
-    if (w->tail.ring == NULL)
-        w->tail.ring = mem_zero(TAIL_MAX, sizeof(struct event *));
+    if (w->tail.n == w->tail.cap)
+        tail_grow(&w->tail);
     if (w->tail.n == 0)
         w->tail.first = sequence;
-    w->tail.ring[sequence % TAIL_MAX] = event_ref(event);
+    w->tail.ring[sequence % w->tail.cap] = event_ref(event);
     w->tail.n++;
     w->hot_bytes += event->bytes;
     w->courier->hot_bytes += event->bytes;
@@ -223,13 +249,33 @@ int work_lane_first(const struct work_lane *w)
     return -1;
 }
 
+/* The next retries in order until one whose key is free, at most RETRY_SCAN of them: each is the
+ * least of `frontier`, the positions in the heap whose parents were seen. In order, since of one
+ * key the earlier must start first. */
 struct lane_retry *work_lane_retry(const struct work_lane *w)
 {
-    struct lane_retry *retry = lane_next_retry(&w->lane);
-    if (retry == NULL || lane_retry_due(&w->lane, retry) > clock_wall_ms() ||
-        key_in_flight(w, retry->order_hash))
+    const struct heap *heap = &w->lane.retries_due;
+    size_t frontier[RETRY_SCAN + 1] = {0};
+    size_t n = heap->len > 0;
+    if (n == 0)
         return NULL;
-    return retry;
+    wall_ms now = clock_wall_ms();
+    for (unsigned seen = 0; seen < RETRY_SCAN && n > 0; seen++) {
+        size_t least = 0;
+        for (size_t i = 1; i < n; i++)
+            if (heap->less(heap->nodes[frontier[i]], heap->nodes[frontier[least]]))
+                least = i;
+        size_t at = frontier[least];
+        struct lane_retry *retry = CONTAINER_OF(heap->nodes[at], struct lane_retry, node);
+        if (lane_retry_due(&w->lane, retry) > now)
+            return NULL;
+        if (!key_in_flight(w, retry->order_hash))
+            return retry;
+        frontier[least] = frontier[--n];
+        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < heap->len; child++)
+            frontier[n++] = child;
+    }
+    return NULL;
 }
 
 /* --- the hot window --- */
@@ -272,8 +318,11 @@ take_fetched(struct work_lane *w, uint64_t sequence, uint64_t event_seq, struct 
     if (!lane_active(&w->lane) || sequence != w->loaded + 1 ||
         sequence > w->lane.cursor + LANE_WINDOW)
         return false;
+    /* The tail is of later use. Left in place, it could fill the lane's share for ever. */
+    if (event != NULL && !has_budget(w, event->bytes))
+        tail_clear(w);
     if (event != NULL && !has_budget(w, event->bytes)) {
-        w->tight = true;
+        w->tight = w->lean = true;
         return false;
     }
     w->loaded = sequence;
@@ -297,6 +346,8 @@ static void fetched(struct loop_msg *msg)
         useful = useful && take_fetched(w, job->from + i, job->seqs[i], job->events[i]);
         event_unref(job->events[i]);
     }
+    if (useful)
+        w->lean = false;
     free(job);
     work_lane_update(w);
 }
@@ -311,7 +362,8 @@ static void refill(struct work_lane *w)
     if (n > LANE_WINDOW - ahead)
         n = LANE_WINDOW - ahead;
     ASSERT(n > 0);
-    uint64_t most = w->courier->hot_bytes > w->courier->hot_limit ? REFILL_TIGHT : READ_JOB_MAX;
+    bool lean = w->lean || w->courier->hot_bytes > w->courier->hot_limit;
+    uint64_t most = lean ? REFILL_TIGHT : READ_JOB_MAX;
     if (n > most)
         n = most;
     struct read_job *job = mem_zero(1, sizeof *job);
@@ -398,4 +450,6 @@ void work_lane_update(struct work_lane *w)
     if (open && !crowded)
         refill(w);
     arm(w, open);
+    if (w->gate != NULL && !w->gated && w->sched.state != SCHED_READY)
+        gate_wake(courier, w->gate);
 }

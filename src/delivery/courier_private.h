@@ -10,7 +10,6 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "delivery/engine_private.h"
-#include "delivery/network.h"
 #include "delivery/reader.h"
 #include "hook/scheduler.h"
 #include "hook/signature.h"
@@ -28,9 +27,8 @@ struct courier {
     struct signer *signer;
     struct rng rng;
     struct sched sched;
-    struct map lanes; /* webhook number -> work_lane */
-    struct map hosts; /* host hash -> host_gate */
-    struct network network;
+    struct map lanes;        /* webhook number -> work_lane */
+    struct map hosts;        /* host hash -> host_gate */
     struct results *results; /* of this turn */
     struct list runs;        /* in flight */
     struct list free_runs;   /* kept for reuse, with their buffers */
@@ -41,7 +39,6 @@ struct courier {
     /* result slots: taken before an attempt starts, given back when its result is committed */
     unsigned slots_taken; /* the loop's own */
     unsigned slots_limit;
-    bool starved;           /* picking stopped for want of slots */
     atomic_uint slots_back; /* committed, not yet seen by the loop */
     struct loop_msg slots_msg;
     atomic_bool slots_posted;
@@ -49,7 +46,9 @@ struct courier {
     atomic_uint in_flight;
     mono_ms local_trouble_logged_at;
     struct loop_timer tell;        /* figures for /metrics */
-    struct http_client_stats told; /* what /metrics has of this client */
+    struct http_client_stats told; /* what /metrics has of this client ... */
+    size_t told_hot_bytes;         /* ... and of this courier */
+    unsigned told_in_flight;
 };
 
 /* The ceiling of one host:port, shared by all lanes that point there. */
@@ -57,6 +56,7 @@ struct host_gate {
     uint64_t hash;
     unsigned refs; /* lanes that point here and attempts in flight; freed at 0 */
     unsigned in_flight;
+    bool waking;         /* gate_wake is at work */
     struct list waiting; /* lanes that could start but for the ceiling, in order */
 };
 
@@ -79,7 +79,8 @@ struct heat {
  * reading back what was written a moment ago when events come in bursts. */
 #define TAIL_MAX 4096
 struct tail {
-    struct event **ring; /* NULL or TAIL_MAX slots: sequence % TAIL_MAX */
+    struct event **ring; /* slot: sequence % cap */
+    unsigned cap;        /* 0, or a power of two up to TAIL_MAX */
     uint64_t first;
     unsigned n;
 };
@@ -97,6 +98,7 @@ struct work_lane {
     uint64_t loaded;    /* sequences up to this one are in `hot` (or settled) */
     size_t hot_bytes;
     bool tight; /* an event found no room; until some is freed nothing is fetched */
+    bool lean;  /* ... and then little at a time, until all of a stretch found room */
     struct heat *heat;
     struct tail tail;
     struct read_job *fetch;  /* of the hot window; at most one */
@@ -131,6 +133,8 @@ void work_lane_free(struct work_lane *w);
  * events, cools or ends the lane. The lane may be gone afterwards. */
 void work_lane_update(struct work_lane *w);
 void work_lane_set_target(struct work_lane *w, struct target *target); /* takes the reference */
+/* Gives its gate back; what it may have been about to take there passes to those who wait. */
+void work_lane_leave_gate(struct work_lane *w);
 /* Offsets from the cursor (0 = cursor + 1) of the first sequence that may start, or -1. */
 int work_lane_first(const struct work_lane *w);
 /* The retry that may start now, or NULL. */
@@ -151,9 +155,17 @@ struct target *target_ref(struct target *target);
 void target_unref(struct target *target);
 struct host_gate *gate_ref(struct courier *courier, uint64_t hash);
 void gate_unref(struct courier *courier, struct host_gate *gate);
+/* To be called whenever the gate may have room that nobody takes: lets those who wait try again,
+ * one by one, until one of them is on the scheduler's ring. So while there is room and somebody
+ * waits, a lane of this gate is about to be picked. May end other lanes, never the caller's as
+ * long as that has something in flight. */
+void gate_wake(struct courier *courier, struct host_gate *gate);
 /* Frees or hands over a lane that is gone or moving and has nothing in flight. */
 void courier_part_with(struct work_lane *w);
 struct results *courier_results(struct courier *courier);
+/* Hands what was recorded so far to the committer: at the end of each turn, and before a lane
+ * leaves, since the next courier's records of that lane must come behind ours. */
+void courier_flush(struct courier *courier);
 
 /* courier_attempt.c */
 void run_first(struct work_lane *w, unsigned offset);

@@ -83,6 +83,7 @@ static void engine_free(struct engine *engine)
     committer_free(engine->committer);
     ledger_free(engine->ledger);
     registry_free(engine->registry);
+    network_watch_free(engine->network);
     free(engine);
 }
 
@@ -97,10 +98,11 @@ enum err engine_start(const struct settings *settings,
     engine->settings = settings;
     engine->store = store;
     engine->egress = egress;
+    engine->network = network_watch_new();
     read_policy(engine);
     enum err err = check_retention(engine, error);
     if (err != OK) {
-        free(engine);
+        engine_free(engine);
         return err;
     }
     engine->registry = registry_new();

@@ -6,6 +6,7 @@
 #include "delivery/courier.h"
 #include "delivery/engine.h"
 #include "delivery/ledger.h"
+#include "delivery/network.h"
 #include "hook/lane.h"
 
 struct housekeeper;
@@ -24,6 +25,7 @@ struct engine {
     unsigned n_couriers;
     struct lane_policy policy;
     struct metrics metrics;
+    struct network_watch *network;
 };
 
 /* changes.c: applies one change to config.db, registry and ledger (the committer's thread).

@@ -51,6 +51,7 @@ bool clock_guard_safe(struct clock_guard *guard, wall_ms wall, mono_ms mono)
 
 struct candidate {
     uint32_t webhook;
+    uint32_t epoch;
     uint64_t from, last; /* the owed range */
 };
 
@@ -91,7 +92,7 @@ static void consider_hold(void *ctx, const struct lane *lane)
     all->inactive++;
     if (lane_owed(lane) == 0 || hold_began(lane) >= all->before)
         return;
-    push(all, (struct candidate){lane->webhook, lane_oldest_owed(lane), lane->last});
+    push(all, (struct candidate){lane->webhook, lane->epoch, lane_oldest_owed(lane), lane->last});
 }
 
 /* 0 when the event is gone (older than everything). */
@@ -140,7 +141,7 @@ void housekeeper_expire(struct engine *engine, wall_ms now)
         if (through < all.list[i].from)
             continue;
         for (unsigned c = 0; c < engine->n_couriers; c++)
-            courier_expire(engine->couriers[c], all.list[i].webhook, through);
+            courier_expire(engine->couriers[c], all.list[i].webhook, all.list[i].epoch, through);
     }
     free(all.list);
 }
@@ -158,7 +159,7 @@ static void consider_owed(void *ctx, const struct lane *lane)
             all->keep_seq = retry->event_seq;
     }
     if (lane->cursor < lane->last)
-        push(all, (struct candidate){lane->webhook, lane->cursor + 1, lane->last});
+        push(all, (struct candidate){lane->webhook, lane->epoch, lane->cursor + 1, lane->last});
 }
 
 static void retain(struct engine *engine, wall_ms now)

@@ -27,6 +27,8 @@ struct ledger {
     size_t n_order, cap_order, holes;
     size_t walk, walk_end;
     bool walking;
+    bool partial;     /* ledger_partial */
+    unsigned looking; /* ledger_each runs: it remembers positions while the lock is free */
     struct ledger_lane **touched; /* lanes with assigned > last */
     size_t n_touched, cap_touched;
 };
@@ -73,6 +75,9 @@ void ledger_each(struct ledger *ledger, void (*fn)(void *ctx, const struct lane 
 {
     size_t i = 0;
     bool more = true;
+    pthread_mutex_lock(&ledger->lock);
+    ledger->looking++;
+    pthread_mutex_unlock(&ledger->lock);
     while (more) {
         pthread_mutex_lock(&ledger->lock);
         size_t end = i + EACH_STEP;
@@ -80,6 +85,7 @@ void ledger_each(struct ledger *ledger, void (*fn)(void *ctx, const struct lane 
             if (ledger->order[i] != NULL)
                 fn(ctx, &ledger->order[i]->lane);
         more = i < ledger->n_order;
+        ledger->looking -= !more;
         pthread_mutex_unlock(&ledger->lock);
     }
 }
@@ -125,9 +131,11 @@ void ledger_configure(struct ledger *ledger, const struct webhook *webhook)
     pthread_mutex_unlock(&ledger->lock);
 }
 
-/* Squeezes the holes out; not during a walk, which remembers positions. */
+/* Squeezes the holes out, unless somebody remembers positions. Under the lock. */
 static void compact(struct ledger *ledger)
 {
+    if (ledger->walking || ledger->looking > 0)
+        return;
     size_t kept = 0;
     for (size_t i = 0; i < ledger->n_order; i++) {
         if (ledger->order[i] == NULL)
@@ -146,15 +154,14 @@ uint64_t ledger_remove(struct ledger *ledger, uint32_t webhook)
     struct ledger_lane *own = map_remove(&ledger->lanes, webhook);
     uint64_t owed = 0;
     if (own != NULL) {
-        owed = lane_owed(&own->lane) +
-               (own->assigned > own->lane.last ? own->assigned - own->lane.last : 0);
+        owed = lane_owed(&own->lane) + (own->touched ? own->assigned - own->lane.last : 0);
         ledger->order[own->slot] = NULL;
         ledger->holes++;
         if (own->touched)
             for (size_t i = 0; i < ledger->n_touched; i++)
                 if (ledger->touched[i] == own)
                     ledger->touched[i] = ledger->touched[--ledger->n_touched];
-        if (!ledger->walking && ledger->holes > 64 && ledger->holes > ledger->n_order / 2)
+        if (ledger->holes > 64 && ledger->holes > ledger->n_order / 2)
             compact(ledger);
         lane_release(&own->lane);
         free(own);
@@ -199,7 +206,13 @@ void ledger_assign_commit(struct ledger *ledger)
     ledger->n_touched = 0;
 }
 
-static enum err fold_record(struct lane *lane, uint8_t kind, struct span bytes)
+static bool fits(const struct lane *lane, const struct attempt *attempt)
+{
+    return lane_settled(lane, attempt->sequence) ||
+           (attempt->sequence <= lane->last && attempt->sequence - lane->cursor <= LANE_WINDOW);
+}
+
+static enum err fold_record(struct lane *lane, uint8_t kind, struct span bytes, bool partial)
 {
     struct attempt attempt;
     struct deactivation deactivation;
@@ -208,7 +221,7 @@ static enum err fold_record(struct lane *lane, uint8_t kind, struct span bytes)
     switch ((enum record_kind)kind) {
     case RECORD_ATTEMPT:
         err = attempt_decode(bytes, &attempt);
-        if (err == OK)
+        if (err == OK && (!partial || fits(lane, &attempt)))
             lane_fold_attempt(lane, &attempt);
         break;
     case RECORD_DEACTIVATED:
@@ -234,10 +247,17 @@ void ledger_fold(struct ledger *ledger, uint8_t kind, uint32_t webhook, struct s
 {
     pthread_mutex_lock(&ledger->lock);
     struct ledger_lane *own = map_get(&ledger->lanes, webhook);
-    if (own != NULL && fold_record(&own->lane, kind, bytes) != OK)
+    if (own != NULL && fold_record(&own->lane, kind, bytes, ledger->partial) != OK)
         fatal("a record of webhook %u (kind %u) cannot be decoded: the log is damaged or from a "
               "newer version",
               webhook, kind);
+    pthread_mutex_unlock(&ledger->lock);
+}
+
+void ledger_partial(struct ledger *ledger, bool partial)
+{
+    pthread_mutex_lock(&ledger->lock);
+    ledger->partial = partial;
     pthread_mutex_unlock(&ledger->lock);
 }
 
@@ -267,14 +287,12 @@ void ledger_restore(struct ledger *ledger, uint32_t webhook, struct span bytes)
 bool ledger_walk(struct ledger *ledger, bool begin, struct buf *buf, uint32_t *ret_webhook)
 {
     if (begin) {
-        if (ledger->holes > 0) {
-            pthread_mutex_lock(&ledger->lock);
-            compact(ledger);
-            pthread_mutex_unlock(&ledger->lock);
-        }
+        pthread_mutex_lock(&ledger->lock);
+        compact(ledger);
         ledger->walk = 0;
         ledger->walk_end = ledger->n_order;
         ledger->walking = true;
+        pthread_mutex_unlock(&ledger->lock);
     }
     while (ledger->walk < ledger->walk_end) {
         const struct ledger_lane *own = ledger->order[ledger->walk++];
@@ -284,6 +302,8 @@ bool ledger_walk(struct ledger *ledger, bool begin, struct buf *buf, uint32_t *r
         *ret_webhook = own->lane.webhook;
         return true;
     }
+    pthread_mutex_lock(&ledger->lock);
     ledger->walking = false;
+    pthread_mutex_unlock(&ledger->lock);
     return false;
 }

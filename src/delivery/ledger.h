@@ -50,6 +50,11 @@ void ledger_raise(struct ledger *ledger, uint32_t webhook, uint64_t sequence);
 /* Recovery: a lane of a snapshot replaces what was folded so far; the webhook's present intent
  * (epoch, pause) is applied at once, since later records are of that epoch. */
 void ledger_restore(struct ledger *ledger, uint32_t webhook, struct span bytes);
+/* Recovery: while on, a record that does not fit its lane is skipped. The log is folded from the
+ * begin of a snapshot, which is spread over several commits: until a lane's own piece comes,
+ * records speak of a past of the lane that is not known, and that piece replaces the lane anyway.
+ */
+void ledger_partial(struct ledger *ledger, bool partial);
 
 /* Snapshot walk: encodes the next lane into *buf; false at the end. Lanes that were added after
  * `begin` may be left out: their whole history lies behind the snapshot's begin. */

@@ -11,7 +11,7 @@ struct recovery {
     struct engine *engine;
     struct keys *keys;
     wall_ms now;
-    uint64_t blocks, events;
+    uint64_t blocks, events, bytes;
 };
 
 static void configure(void *ctx, const struct webhook *webhook)
@@ -39,8 +39,10 @@ static void fold_record(struct recovery *recovery, const struct store_record *re
     case RECORD_EXPIRED:
         ledger_fold(ledger, record->kind, record->webhook, record->bytes);
         return;
-    case RECORD_SNAPSHOT_BEGIN:
     case RECORD_SNAPSHOT_END:
+        ledger_partial(ledger, false);
+        return;
+    case RECORD_SNAPSHOT_BEGIN:
         return;
     }
 }
@@ -48,10 +50,13 @@ static void fold_record(struct recovery *recovery, const struct store_record *re
 static enum err fold_block(void *ctx, const struct store_block *block)
 {
     struct recovery *recovery = ctx;
-    for (size_t i = 0; i < block->n_records; i++)
+    for (size_t i = 0; i < block->n_records; i++) {
         fold_record(recovery, &block->records[i]);
+        recovery->bytes += block->records[i].bytes.len;
+    }
     for (size_t i = 0; i < block->n_events; i++) {
         const struct event *event = block->events[i];
+        recovery->bytes += sizeof(*event) + event->n_targets * sizeof(*event->targets);
         for (uint32_t t = 0; t < event->n_targets; t++)
             ledger_raise(recovery->engine->ledger, event->targets[t].webhook,
                          event->targets[t].sequence);
@@ -76,10 +81,12 @@ enum err recovery_run(struct engine *engine, struct error *error)
         .now = clock_wall_ms(),
     };
     uint64_t from = end.snapshot == 0 ? 1 : end.snapshot;
+    ledger_partial(engine->ledger, end.snapshot != 0);
     err = store_replay(engine->store, from, fold_block, &recovery, error);
     if (err != OK)
         return err;
-    committer_resume(engine->committer, &end);
+    ledger_partial(engine->ledger, false);
+    committer_resume(engine->committer, &end, recovery.bytes);
     LOG_FIELDS(LOG_LEVEL_INFO, "recovered", LOG_NUM("webhooks", ledger_count(engine->ledger)),
                LOG_NUM("blocks", recovery.blocks), LOG_NUM("events", recovery.events),
                LOG_NUM("ms", clock_mono_ms() - begin));

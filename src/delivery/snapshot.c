@@ -47,6 +47,11 @@ void snapshot_free(struct snapshot *snapshot)
     free(snapshot);
 }
 
+void snapshot_resume(struct snapshot *snapshot, uint64_t replayed_bytes)
+{
+    snapshot->bytes_since = replayed_bytes;
+}
+
 /* The record begins at `offset` of the buffer and ends at its present end. */
 static void add(struct snapshot *snapshot, uint8_t kind, uint32_t webhook, size_t offset)
 {

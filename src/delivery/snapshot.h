@@ -17,6 +17,9 @@ struct engine;
 
 struct snapshot *snapshot_new(struct engine *engine, struct keys *keys);
 void snapshot_free(struct snapshot *snapshot);
+/* Recovery folded so much: a server that is restarted often must not put the next one off for
+ * ever. Before the first commit. */
+void snapshot_resume(struct snapshot *snapshot, uint64_t replayed_bytes);
 
 /* Prepares the records that commit `block` shall carry; may be none. */
 void snapshot_begin_commit(struct snapshot *snapshot, uint64_t block);

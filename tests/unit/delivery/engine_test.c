@@ -1,130 +1,16 @@
 /* engine_test.c: ingest and changes through the engine's door over the memory store, without
  * couriers: what is committed, what is refused, what a restart finds. */
-#include "delivery/engine.h"
-
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "test.h"
-
-struct world {
-    struct settings settings;
-    struct egress egress;
-    struct store *store;
-    struct engine *engine;
-    uint32_t company;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t done = PTHREAD_COND_INITIALIZER;
-
-static void tell(bool *flag)
-{
-    pthread_mutex_lock(&lock);
-    *flag = true;
-    pthread_cond_broadcast(&done);
-    pthread_mutex_unlock(&lock);
-}
-
-static void await(const bool *flag)
-{
-    pthread_mutex_lock(&lock);
-    while (!*flag)
-        pthread_cond_wait(&done, &lock);
-    pthread_mutex_unlock(&lock);
-}
-
-static void change_done(struct change *change)
-{
-    /* The engine releases its webhook after this: only numbers may be used later. */
-    tell(change->arg);
-}
-
-static enum err change_wait(struct world *world, struct change *change)
-{
-    bool flag = false;
-    change->done = change_done;
-    change->arg = &flag;
-    engine_change(world->engine, change);
-    await(&flag);
-    return change->result.code;
-}
-
-static void ingest_done(struct ingest_request *request)
-{
-    tell(request->arg);
-}
-
-static void ingest_wait(struct world *world, struct ingest_request *request, size_t n)
-{
-    bool flag = false;
-    request->company = world->company;
-    request->events = mem_zero(n, sizeof(struct event *));
-    request->n_events = n;
-    for (size_t i = 0; i < n; i++)
-        request->events[i] = event_new(world->company, SPAN_LIT("call.created"), SPAN_LIT("call"),
-                                       SPAN_LIT("1"), 5, SPAN_LIT("{\"id\":1}"));
-    request->done = ingest_done;
-    request->arg = &flag;
-    engine_ingest(world->engine, request);
-    await(&flag);
-}
-
-static void start(struct world *world)
-{
-    struct error error = {0};
-    if (engine_start(&world->settings, world->store, &world->egress, false, &world->engine,
-                     &error) != OK)
-        fail_msg("%s", error.message);
-}
-
-static int set_up(void **state)
-{
-    struct world *world = mem_zero(1, sizeof *world);
-    struct error error = {0};
-    settings_init(&world->settings);
-    const struct store_conf conf = {
-        .readers = 1, .log_file_bytes = 1 << 30, .log_file_ms = 1 << 30};
-    assert_int_equal(store_open_memory(&conf, &world->store, &error), OK);
-    start(world);
-    struct change change = {.kind = CHANGE_COMPANY_ADD};
-    strcpy(change.company.name, "Acme");
-    memset(change.credential.api_id, 'a', API_ID_TEXT);
-    assert_int_equal(change_wait(world, &change), OK);
-    world->company = change.company.id;
-    *state = world;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct world *world = *state;
-    engine_stop(world->engine, 0);
-    store_close(world->store);
-    settings_release(&world->settings);
-    free(world);
-    return 0;
-}
-
-static uint32_t add_webhook(struct world *world)
-{
-    struct change change = {.kind = CHANGE_WEBHOOK_CREATE,
-                            .company_id = world->company,
-                            .patch = {.url = "https://example.com/hook",
-                                      .events_action = PATCH_EVENTS_ALL,
-                                      .active = -1}};
-    assert_int_equal(change_wait(world, &change), OK);
-    return change.webhook.number;
-}
+#include "world.h"
 
 static void events_get_consecutive_ids_and_sequences(void **state)
 {
     struct world *world = *state;
-    uint32_t webhook = add_webhook(world);
+    uint32_t webhook = world_add_webhook(world);
     struct ingest_request request = {0};
-    ingest_wait(world, &request, 3);
+    world_ingest(world, &request, 3);
     assert_int_equal(request.code, OK);
     assert_int_equal(request.n_ids, 3);
     for (size_t i = 0; i < 3; i++) {
@@ -152,20 +38,20 @@ static void a_key_repeats_and_survives_a_restart(void **state)
 {
     struct world *world = *state;
     struct ingest_request first = {.keyed = true, .key_hash = {1}, .body_hash = {1}};
-    ingest_wait(world, &first, 2);
+    world_ingest(world, &first, 2);
     assert_int_equal(first.code, OK);
     for (int round = 0; round < 2; round++) {
         struct ingest_request again = {.keyed = true, .key_hash = {1}, .body_hash = {1}};
-        ingest_wait(world, &again, 2);
+        world_ingest(world, &again, 2);
         assert_int_equal(again.code, OK);
         assert_true(again.replayed);
         assert_int_equal(again.n_ids, 2);
         assert_memory_equal(again.first_id, first.first_id, EVENT_ID_BYTES);
         struct ingest_request other = {.keyed = true, .key_hash = {1}, .body_hash = {2}};
-        ingest_wait(world, &other, 2);
+        world_ingest(world, &other, 2);
         assert_int_equal(other.code, ERR_CONFLICT);
         engine_stop(world->engine, 0);
-        start(world);
+        world_start(world);
     }
     struct store_end end;
     store_end(world->store, &end);
@@ -175,14 +61,14 @@ static void a_key_repeats_and_survives_a_restart(void **state)
 static void a_full_disk_refuses_events_and_nothing_else(void **state)
 {
     struct world *world = *state;
-    uint32_t webhook = add_webhook(world);
+    uint32_t webhook = world_add_webhook(world);
     store_inject_fault(world->store, STORE_FAULT_FULL, 1);
     struct ingest_request refused = {.keyed = true, .key_hash = {3}, .body_hash = {1}};
-    ingest_wait(world, &refused, 2);
+    world_ingest(world, &refused, 2);
     assert_int_equal(refused.code, ERR_FULL);
     /* The key was not taken, and no sequence was lost. */
     struct ingest_request accepted = {.keyed = true, .key_hash = {3}, .body_hash = {9}};
-    ingest_wait(world, &accepted, 1);
+    world_ingest(world, &accepted, 1);
     assert_int_equal(accepted.code, OK);
     assert_false(accepted.replayed);
     struct webhook_status status;
@@ -194,20 +80,20 @@ static void a_full_disk_refuses_events_and_nothing_else(void **state)
 static void what_is_owed_survives_and_deleted_webhooks_do_not(void **state)
 {
     struct world *world = *state;
-    uint32_t kept = add_webhook(world);
-    uint32_t deleted = add_webhook(world);
+    uint32_t kept = world_add_webhook(world);
+    uint32_t deleted = world_add_webhook(world);
     struct ingest_request request = {0};
-    ingest_wait(world, &request, 5);
+    world_ingest(world, &request, 5);
     struct change change = {
         .kind = CHANGE_WEBHOOK_DELETE, .company_id = world->company, .webhook_number = deleted};
-    assert_int_equal(change_wait(world, &change), OK);
+    assert_int_equal(world_change(world, &change), OK);
     assert_int_equal(change.dropped, 5);
-    assert_int_equal(change_wait(world, &change), ERR_NOT_FOUND);
+    assert_int_equal(world_change(world, &change), ERR_NOT_FOUND);
     struct change pause = {.kind = CHANGE_WEBHOOK_UPDATE,
                            .company_id = world->company,
                            .webhook_number = kept,
                            .patch = {.events_action = PATCH_EVENTS_KEEP, .active = 0}};
-    assert_int_equal(change_wait(world, &pause), OK);
+    assert_int_equal(world_change(world, &pause), OK);
     for (int round = 0; round < 2; round++) {
         struct webhook_status status;
         assert_false(engine_webhook_status(world->engine, deleted, &status));
@@ -217,7 +103,7 @@ static void what_is_owed_survives_and_deleted_webhooks_do_not(void **state)
         assert_int_equal(status.held, 5);
         assert_int_not_equal(status.oldest_owed_at, 0);
         engine_stop(world->engine, 0);
-        start(world);
+        world_start(world);
     }
 }
 
@@ -227,19 +113,19 @@ static void a_stopping_engine_refuses(void **state)
     engine_quiesce(world->engine);
     assert_false(engine_ready(world->engine));
     struct ingest_request request = {0};
-    ingest_wait(world, &request, 1);
+    world_ingest(world, &request, 1);
     assert_int_equal(request.code, ERR_SHUTDOWN);
     struct change change = {.kind = CHANGE_WEBHOOK_DELETE, .webhook_number = 1};
-    assert_int_equal(change_wait(world, &change), ERR_SHUTDOWN);
+    assert_int_equal(world_change(world, &change), ERR_SHUTDOWN);
 }
 
 static void the_list_of_deliveries_pages_backwards(void **state)
 {
     struct world *world = *state;
-    uint32_t webhook = add_webhook(world);
+    uint32_t webhook = world_add_webhook(world);
     for (int i = 0; i < 3; i++) {
         struct ingest_request request = {0};
-        ingest_wait(world, &request, 50);
+        world_ingest(world, &request, 50);
     }
     struct delivery_query query = {.webhook = webhook, .status = -1, .event_type = -1, .limit = 40};
     uint64_t expected = 150;
@@ -281,8 +167,6 @@ static void delivery_ids_parse_strictly(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(delivery_id_parse(span_from(bad[i]), id, &webhook), ERR_INVALID);
 }
-
-#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

@@ -1,6 +1,8 @@
 /* ledger_test.c: sequences are given out once, gapless, and snapshots restore lanes. */
 #include "delivery/ledger.h"
 
+#include <pthread.h>
+
 #include "base/mem.h"
 #include "test.h"
 
@@ -94,12 +96,61 @@ static void a_restored_lane_keeps_the_present_intent(void **state)
     ledger_free(after);
 }
 
+/* --- looking at all lanes while others are removed --- */
+
+enum { GONE_FIRST = 1, GONE = 900, KEPT = 700 };
+
+static void *remove_many(void *arg)
+{
+    for (uint32_t i = 0; i < GONE; i++)
+        ledger_remove(arg, GONE_FIRST + i);
+    return NULL;
+}
+
+static void count_kept(void *ctx, const struct lane *lane)
+{
+    *(unsigned *)ctx += lane->webhook >= GONE_FIRST + GONE;
+}
+
+/* Lanes move to other places in the ledger when it is compacted; nobody who looks may miss one. */
+static void nobody_is_missed_while_lanes_are_removed(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        struct ledger *ledger = ledger_new();
+        for (uint32_t i = 0; i < GONE + KEPT; i++)
+            configure(ledger, GONE_FIRST + i, 1);
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, remove_many, ledger), 0);
+        for (int look = 0; look < 20; look++) {
+            unsigned kept = 0;
+            ledger_each(ledger, count_kept, &kept);
+            assert_int_equal(kept, KEPT);
+        }
+        pthread_join(thread, NULL);
+        ledger_free(ledger);
+    }
+}
+
+static void what_was_rolled_back_is_not_owed(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    configure(ledger, 7, 1);
+    assert_int_equal(ledger_assign(ledger, 7), 1);
+    ledger_assign_rollback(ledger);
+    assert_int_equal(ledger_remove(ledger, 7), 0);
+    ledger_free(ledger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequences_are_gapless_over_rollbacks),
         cmocka_unit_test(a_walk_restores_every_lane),
         cmocka_unit_test(a_restored_lane_keeps_the_present_intent),
+        cmocka_unit_test(nobody_is_missed_while_lanes_are_removed),
+        cmocka_unit_test(what_was_rolled_back_is_not_owed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,38 @@ static void more_than_half_is_ours_until_most_answer(void **state)
     network_release(&network);
 }
 
+/* The first failures of an outage come within milliseconds. */
+static void the_balance_tips_at_once(void **state)
+{
+    (void)state;
+    struct network network;
+    network_init(&network);
+    prove(&network, 40, 1000);
+    for (uint64_t host = 1; host <= 20; host++)
+        for (int again = 0; again < 3; again++)
+            assert_false(network_note(&network, host, false, 2000));
+    assert_true(network_note(&network, 21, false, 2000));
+    network_release(&network);
+}
+
+static void the_watch_tells_when_it_changes(void **state)
+{
+    (void)state;
+    struct network_watch *watch = network_watch_new();
+    bool changed = false;
+    for (uint64_t host = 1; host <= 20; host++)
+        assert_false(network_watch_note(watch, host, true, 1000, &changed));
+    for (uint64_t host = 1; host <= 11; host++) {
+        assert_false(changed);
+        bool suspect = network_watch_note(watch, host, false, 2000, &changed);
+        assert_int_equal(suspect, host == 11);
+    }
+    assert_true(changed);
+    assert_true(network_watch_note(watch, 12, false, 2001, &changed));
+    assert_false(changed);
+    network_watch_free(watch);
+}
+
 static void old_failures_are_forgotten(void **state)
 {
     (void)state;
@@ -81,6 +113,8 @@ int main(void)
         cmocka_unit_test(few_hosts_prove_nothing),
         cmocka_unit_test(hosts_that_never_answered_do_not_count),
         cmocka_unit_test(more_than_half_is_ours_until_most_answer),
+        cmocka_unit_test(the_balance_tips_at_once),
+        cmocka_unit_test(the_watch_tells_when_it_changes),
         cmocka_unit_test(old_failures_are_forgotten),
         cmocka_unit_test(suspicion_ends_when_failures_age),
     };
