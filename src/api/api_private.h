@@ -6,7 +6,7 @@
 
 #include "api/api.h"
 #include "api/rate.h"
-#include "base/share.h"
+#include "sys/share.h"
 
 /* Ceiling of a JSON object that a management call sends: a URL, a name and every event name that
  * there is fit many times. */

@@ -36,8 +36,8 @@
 
 #include "base/clock.h"
 #include "base/list.h"
-#include "base/share.h"
 #include "http/server.h"
+#include "sys/share.h"
 #include "sys/thread.h"
 
 enum request_state {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "base/share.h"
+#include "sys/share.h"
 
 static size_t take_all(struct share *share, uint64_t owner, size_t step)
 {

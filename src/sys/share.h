@@ -4,8 +4,8 @@
  * take 7/8 of all, the next one 7/8 of the rest, and so on; as claims end, the parts even out. An
  * owner's only claim is let in wherever it fits. Owner 0 is nobody in particular: only the limit
  * counts. Thread-safe; every take is matched by a give. Nothing fails. */
-#ifndef BASE_SHARE_H
-#define BASE_SHARE_H
+#ifndef SYS_SHARE_H
+#define SYS_SHARE_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* share.c: one lock, one small entry per owner who holds something. */
-#include "base/share.h"
+#include "sys/share.h"
 
 #include <stdlib.h>
 
