@@ -25,7 +25,7 @@ def run(folder, sender, scratch, *arguments):
     """The JSON line that a sender prints."""
     command = [folder / f"bench_{sender}", "--ca", scratch / "ca.pem",
                "--targets", scratch / "targets", *map(str, arguments)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def measure(folder, scratch, rounds):
