@@ -54,13 +54,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    struct world *world = *state;
-    egress_release(&world->egress);
-    return world_tear_down(state);
-}
-
 static void await_failures(struct world *world, uint32_t webhook, uint32_t failures)
 {
     struct webhook_status status = {0};
@@ -381,7 +374,7 @@ static void results_of_a_moving_lane_keep_their_order(void **state)
     close(pairs[1].door.listener);
 }
 
-#define COURIER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define COURIER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, world_tear_down)
 
 int main(void)
 {

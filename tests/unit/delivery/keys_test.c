@@ -37,8 +37,8 @@ static void keys_are_forgotten_by_age_alone(void **state)
     (void)state;
     struct keys *keys = keys_new(2, 1000);
     struct key_record a = make(1, 1, 1, 1, 0);
-    struct key_record b = make(1, 2, 1, 2, 500);
-    struct key_record c = make(1, 3, 1, 3, 999);
+    struct key_record b = make(2, 2, 1, 2, 500);
+    struct key_record c = make(3, 3, 1, 3, 999);
     assert_int_equal(keys_offer(keys, &a), KEYS_NEW);
     assert_int_equal(keys_offer(keys, &b), KEYS_NEW);
     assert_int_equal(keys_offer(keys, &c), KEYS_FULL);
@@ -51,6 +51,23 @@ static void keys_are_forgotten_by_age_alone(void **state)
     keys_expire(keys, 1500);
     struct key_record a2 = make(1, 1, 9, 9, 1500);
     assert_int_equal(keys_offer(keys, &a2), KEYS_NEW);
+    keys_free(keys);
+}
+
+static void one_company_leaves_room_for_others(void **state)
+{
+    (void)state;
+    struct keys *keys = keys_new(160, 1000);
+    enum keys_answer answer = KEYS_NEW;
+    unsigned n = 0;
+    for (; answer == KEYS_NEW && n < 200; n++) {
+        struct key_record record = make(1, (uint8_t)n, 1, 1, 0);
+        answer = keys_offer(keys, &record);
+    }
+    assert_int_equal(answer, KEYS_FULL);
+    assert_in_range(keys_count(keys), 100, 150);
+    struct key_record other = make(2, 1, 1, 1, 0);
+    assert_int_equal(keys_offer(keys, &other), KEYS_NEW);
     keys_free(keys);
 }
 
@@ -112,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(repeats_give_the_first_answer),
         cmocka_unit_test(keys_are_forgotten_by_age_alone),
+        cmocka_unit_test(one_company_leaves_room_for_others),
         cmocka_unit_test(forgetting_takes_back),
         cmocka_unit_test(records_survive_coding),
         cmocka_unit_test(a_walk_survives_expiry),

@@ -142,10 +142,12 @@ static void a_full_disk_does_not_keep_the_server_from_stopping(void **state)
     uint32_t webhook = world_add_webhook(world);
     struct ingest_request request = {0};
     world_ingest(world, &request, EVENTS);
+    engine_stop(world->engine, 0);
     real_ops = world->store->ops;
     struct store_ops full = *real_ops;
     full.append = append_but_not_the_first;
     world->store->ops = &full;
+    world_start(world);
     for (uint64_t sequence = 1; sequence <= EVENTS; sequence++)
         deliver(world, webhook, sequence);
     engine_stop(world->engine, 0);

@@ -116,6 +116,7 @@ int world_tear_down(void **state)
     struct world *world = *state;
     engine_stop(world->engine, 0);
     store_close(world->store);
+    egress_release(&world->egress);
     settings_release(&world->settings);
     free(world);
     return 0;
