@@ -14,13 +14,11 @@ static void company_add(struct engine *engine, struct change *change, wall_ms no
 {
     change->company.created_at = now;
     change->company.id = 0;
-    if (store_put_company(engine->store, &change->company, &change->result) != OK)
+    change->credential.created_at = now;
+    if (store_put_company(engine->store, &change->company, &change->credential, &change->result) !=
+        OK)
         return;
     registry_put_company(engine->registry, &change->company);
-    change->credential.company = change->company.id;
-    change->credential.created_at = now;
-    if (store_put_credential(engine->store, &change->credential, &change->result) != OK)
-        return;
     registry_put_credential(engine->registry, &change->credential);
 }
 

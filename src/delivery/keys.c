@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "sys/share.h"
 
 /* Expired entries dropped per commit: at 50,000 commits/s of one key each this keeps up. */
 #define EXPIRE_STEP 64
@@ -15,14 +16,15 @@
 struct key_entry {
     struct list node; /* by age, oldest first */
     char map_key[MAP_KEY_BYTES];
+    bool claimed; /* counts in keys.share; a restored one may not */
     struct key_record record;
 };
 
 struct keys {
     struct strmap entries;
     struct list by_age;
-    struct list *walk; /* the next entry of the walk, or &by_age */
-    size_t max;
+    struct list *walk;  /* the next entry of the walk, or &by_age */
+    struct share share; /* so that one company cannot use up the keys of all */
     wall_ms ttl;
 };
 
@@ -32,7 +34,7 @@ struct keys *keys_new(size_t max, wall_ms ttl)
     strmap_init(&keys->entries);
     list_init(&keys->by_age);
     keys->walk = &keys->by_age;
-    keys->max = max;
+    share_init(&keys->share, max);
     keys->ttl = ttl;
     return keys;
 }
@@ -42,6 +44,8 @@ static void entry_drop(struct keys *keys, struct key_entry *entry)
     if (keys->walk == &entry->node)
         keys->walk = entry->node.next;
     list_remove(&entry->node);
+    if (entry->claimed)
+        share_give(&keys->share, entry->record.company, 1);
     strmap_remove(&keys->entries, span_make(entry->map_key, MAP_KEY_BYTES));
     free(entry);
 }
@@ -53,6 +57,7 @@ void keys_free(struct keys *keys)
     while (!list_empty(&keys->by_age))
         entry_drop(keys, CONTAINER_OF(keys->by_age.next, struct key_entry, node));
     strmap_release(&keys->entries);
+    share_release(&keys->share);
     free(keys);
 }
 
@@ -69,9 +74,10 @@ static struct key_entry *find(struct keys *keys, const struct key_record *record
     return strmap_get(&keys->entries, span_make(map_key, MAP_KEY_BYTES));
 }
 
-static void insert(struct keys *keys, const struct key_record *record)
+static void insert(struct keys *keys, const struct key_record *record, bool claimed)
 {
     struct key_entry *entry = mem_alloc(sizeof *entry);
+    entry->claimed = claimed;
     entry->record = *record;
     make_map_key(record, entry->map_key);
     strmap_put(&keys->entries, span_make(entry->map_key, MAP_KEY_BYTES), entry);
@@ -92,9 +98,9 @@ enum keys_answer keys_offer(struct keys *keys, struct key_record *record)
         record->n_events = entry->record.n_events;
         return KEYS_REPEAT;
     }
-    if (strmap_len(&keys->entries) >= keys->max)
+    if (!share_take(&keys->share, record->company, 1, false))
         return KEYS_FULL;
-    insert(keys, record);
+    insert(keys, record, true);
     return KEYS_NEW;
 }
 
@@ -155,7 +161,7 @@ void keys_restore(struct keys *keys, const struct key_record *record, wall_ms no
 {
     if (record->at + keys->ttl <= now || find(keys, record) != NULL)
         return;
-    insert(keys, record);
+    insert(keys, record, share_take(&keys->share, record->company, 1, false));
 }
 
 const struct key_record *keys_walk(struct keys *keys, bool begin)

@@ -1,7 +1,7 @@
 /* keys.h: the Idempotency-Keys of the last hours, in memory, as the log has them.
  *
  * The committer's thread only. Entries are forgotten by age alone, never early: when the table
- * is full, keyed requests are refused. */
+ * is full, or a company has its share of it, keyed requests are refused. */
 #ifndef DELIVERY_KEYS_H
 #define DELIVERY_KEYS_H
 

@@ -116,8 +116,15 @@ find_order_key(struct walk *walk, int type, const struct scan_value *data, struc
     case SCAN_FOUND:
         break;
     }
-    if (key.kind == SCAN_STRING || (key.kind == SCAN_NUMBER && key.integer))
-        *ret_key = key.raw;
+    if (key.kind != SCAN_STRING && (key.kind != SCAN_NUMBER || !key.integer))
+        return true;
+    if (key.raw.len > INGEST_ORDER_KEY_MAX) {
+        complain(walk, data->offset,
+                 "'%s' in 'data' orders the deliveries; it is longer than %d bytes", path,
+                 INGEST_ORDER_KEY_MAX);
+        return false;
+    }
+    *ret_key = key.raw;
     return true;
 }
 

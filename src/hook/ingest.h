@@ -25,6 +25,9 @@ struct ingest_limits {
     size_t max_event_bytes; /* 1 MiB, of one event's text */
 };
 
+/* Bytes of an order key as written: it is kept with every retry of its event. */
+#define INGEST_ORDER_KEY_MAX 512
+
 #define INGEST_ERRORS_MAX 20
 
 struct ingest {

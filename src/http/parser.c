@@ -611,6 +611,8 @@ int64_t parser_retry_after_s(const char *value, wall_ms now)
     wall_ms then;
     if (parse_decimal(text, &seconds))
         return seconds > (uint64_t)cap_s ? cap_s : (int64_t)seconds;
+    if (text.len > 0 && strspn(value, "0123456789") == text.len)
+        return cap_s; /* more seconds than a number holds */
     if (!parse_date(value, &then))
         return -1;
     if (then <= now)

@@ -110,9 +110,12 @@ enum err store_last_attempts(struct store *store,
     return store->ops->last_attempts(store, webhook, from, n, ret_attempts, ret_found, error);
 }
 
-enum err store_put_company(struct store *store, struct company *company, struct error *error)
+enum err store_put_company(struct store *store,
+                           struct company *company,
+                           struct credential *first,
+                           struct error *error)
 {
-    return store->ops->put_company(store, company, error);
+    return store->ops->put_company(store, company, first, error);
 }
 
 enum err

@@ -152,9 +152,12 @@ MUST_USE enum err store_last_attempts(struct store *store,
 
 /* --- config.db: what companies, credentials and webhooks are; each call durable and atomic --- */
 
-/* ERR_EXISTS when the name is taken. Ids are given by the store when 0 and never reused. */
-MUST_USE enum err
-store_put_company(struct store *store, struct company *company, struct error *error);
+/* ERR_EXISTS when the name is taken. Ids are given by the store when 0 and never reused. first: a
+ * credential that is made with it or not at all (its company is filled in), or NULL. */
+MUST_USE enum err store_put_company(struct store *store,
+                                    struct company *company,
+                                    struct credential *first,
+                                    struct error *error);
 MUST_USE enum err
 store_put_credential(struct store *store, const struct credential *credential, struct error *error);
 MUST_USE enum err

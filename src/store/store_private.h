@@ -48,7 +48,10 @@ struct store_ops {
                               struct attempt *ret_attempts,
                               bool *ret_found,
                               struct error *error);
-    enum err (*put_company)(struct store *store, struct company *company, struct error *error);
+    enum err (*put_company)(struct store *store,
+                            struct company *company,
+                            struct credential *first,
+                            struct error *error);
     enum err (*put_credential)(struct store *store,
                                const struct credential *credential,
                                struct error *error);

@@ -377,3 +377,31 @@ def test_commands_survive_a_kill(tmp_path):
         # A token that was never shown is of no use; a company is given another one.
         made = run_cli("credential", "add", name, "--json", data=data)
         assert made.returncode == 0 and json.loads(made.stdout)["api_token"], made.stderr
+
+
+# -- a data directory that lost a part
+
+@pytest.mark.parametrize("empty", [False, True], ids=["missing", "empty"])
+def test_logs_without_config_are_refused(make_server, empty):
+    """Companies would be numbered anew and read each other's events."""
+    server = make_server().start()
+    server.add_company().post_event()
+    server.stop()
+    config = pathlib.Path(server.data) / "config.db"
+    config.unlink()
+    for rest in pathlib.Path(server.data).glob("config.db-*"):
+        rest.unlink()
+    if empty:
+        config.touch()
+    done = subprocess.run([binary(), "serve", "--data", str(server.data), "--listen", "127.0.0.1:0"],
+                          capture_output=True, text=True, timeout=30 * SCALE)
+    assert done.returncode == 1
+    assert "config.db" in done.stderr and "backup" in done.stderr, done.stderr
+
+
+def test_an_endless_order_key_is_refused(make_server):
+    company = make_server().start().add_company()
+    body = json.dumps({"event": "call.created", "data": {"id": "x" * 600}}).encode()
+    assert_refusal(company.post_raw(body), 400, "id", "512")
+    body = json.dumps({"event": "call.created", "data": {"id": "x" * 500}}).encode()
+    assert company.post_raw(body).status_code == 202

@@ -128,7 +128,10 @@ enum err memory_last_attempts(struct store *store,
                               struct error *error);
 
 /* --- memory_config.c --- */
-enum err memory_put_company(struct store *store, struct company *company, struct error *error);
+enum err memory_put_company(struct store *store,
+                            struct company *company,
+                            struct credential *first,
+                            struct error *error);
 enum err memory_put_credential(struct store *store,
                                const struct credential *credential,
                                struct error *error);

@@ -17,7 +17,20 @@ void memory_config_release(struct world *world)
     free(world->urls);
 }
 
-enum err memory_put_company(struct store *store, struct company *company, struct error *error)
+/* Under the lock: the index of the credential, or n_credentials. */
+static size_t find_credential(const struct world *world, const char *api_id);
+
+static void add_credential(struct world *world, const struct credential *credential)
+{
+    world->credentials = memory_grow(world->credentials, world->n_credentials,
+                                     &world->cap_credentials, sizeof(*world->credentials));
+    world->credentials[world->n_credentials++] = *credential;
+}
+
+enum err memory_put_company(struct store *store,
+                            struct company *company,
+                            struct credential *first,
+                            struct error *error)
 {
     struct memory_store *s = memory_of(store);
     struct world *world = s->world;
@@ -32,6 +45,8 @@ enum err memory_put_company(struct store *store, struct company *company, struct
                 error_set(error, ERR_EXISTS,
                           "there is a company \"%s\" already; choose another name", company->name);
     }
+    if (err == OK && first != NULL && find_credential(world, first->api_id) < world->n_credentials)
+        err = error_set(error, ERR_EXISTS, "there is a credential with this api_id already");
     if (err == OK)
         err = memory_touch_disk(s, error);
     if (err == OK) {
@@ -45,6 +60,10 @@ enum err memory_put_company(struct store *store, struct company *company, struct
             at = world->n_companies++;
         }
         world->companies[at] = *company;
+        if (first != NULL) {
+            first->company = company->id;
+            add_credential(world, first);
+        }
     }
     pthread_mutex_unlock(&s->lock);
     return err;
@@ -69,11 +88,8 @@ memory_put_credential(struct store *store, const struct credential *credential, 
         err = error_set(error, ERR_EXISTS, "there is a credential with this api_id already");
     if (err == OK)
         err = memory_touch_disk(s, error);
-    if (err == OK) {
-        world->credentials = memory_grow(world->credentials, world->n_credentials,
-                                         &world->cap_credentials, sizeof(*world->credentials));
-        world->credentials[world->n_credentials++] = *credential;
-    }
+    if (err == OK)
+        add_credential(world, credential);
     pthread_mutex_unlock(&s->lock);
     return err;
 }

@@ -108,10 +108,28 @@ static void bind_number(sqlite3_stmt *stmt, int at, uint32_t number)
         db_bind_u64(stmt, at, number);
 }
 
-enum err config_put_company(struct config *config, struct company *company, struct error *error)
+static void insert_credential(struct config *config,
+                              const struct credential *credential,
+                              enum err *err,
+                              struct error *error)
+{
+    sqlite3_stmt *stmt = prepare(config, "INSERT INTO credential VALUES(?,?,?,?)", err, error);
+    if (*err == OK) {
+        db_bind_text(stmt, 1, span_from(credential->api_id));
+        db_bind_u64(stmt, 2, credential->company);
+        db_bind_blob(stmt, 3, span_make(credential->token_hash, TOKEN_HASH_BYTES));
+        sqlite3_bind_int64(stmt, 4, credential->created_at);
+    }
+    run(config, stmt, "there is a credential with this api_id already", err, error);
+}
+
+enum err config_put_company(struct config *config,
+                            struct company *company,
+                            struct credential *first,
+                            struct error *error)
 {
     pthread_mutex_lock(&config->lock);
-    enum err err = OK;
+    enum err err = db_exec(&config->db, "BEGIN IMMEDIATE", error);
     sqlite3_stmt *stmt = prepare(config,
                                  "INSERT INTO company VALUES(?,?,?) ON CONFLICT(id) DO UPDATE SET"
                                  " name=excluded.name, created_at=excluded.created_at",
@@ -125,8 +143,16 @@ enum err config_put_company(struct config *config, struct company *company, stru
     snprintf(taken, sizeof taken, "there is a company \"%s\" already; choose another name",
              company->name);
     run(config, stmt, taken, &err, error);
-    if (err == OK && company->id == 0)
-        company->id = (uint32_t)sqlite3_last_insert_rowid(config->db.sqlite);
+    uint32_t id = company->id;
+    if (err == OK && id == 0)
+        id = (uint32_t)sqlite3_last_insert_rowid(config->db.sqlite);
+    if (err == OK && first != NULL) {
+        first->company = id;
+        insert_credential(config, first, &err, error);
+    }
+    end(config, &err, error);
+    if (err == OK)
+        company->id = id;
     pthread_mutex_unlock(&config->lock);
     return err;
 }
@@ -137,14 +163,7 @@ enum err config_put_credential(struct config *config,
 {
     pthread_mutex_lock(&config->lock);
     enum err err = OK;
-    sqlite3_stmt *stmt = prepare(config, "INSERT INTO credential VALUES(?,?,?,?)", &err, error);
-    if (err == OK) {
-        db_bind_text(stmt, 1, span_from(credential->api_id));
-        db_bind_u64(stmt, 2, credential->company);
-        db_bind_blob(stmt, 3, span_make(credential->token_hash, TOKEN_HASH_BYTES));
-        sqlite3_bind_int64(stmt, 4, credential->created_at);
-    }
-    run(config, stmt, "there is a credential with this api_id already", &err, error);
+    insert_credential(config, credential, &err, error);
     pthread_mutex_unlock(&config->lock);
     return err;
 }

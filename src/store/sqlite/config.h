@@ -15,7 +15,10 @@ MUST_USE enum err config_open(const struct vfs *vfs,
 void config_close(struct config *config); /* NULL allowed */
 
 /* As the verbs of the same name in store.h. */
-enum err config_put_company(struct config *config, struct company *company, struct error *error);
+enum err config_put_company(struct config *config,
+                            struct company *company,
+                            struct credential *first,
+                            struct error *error);
 enum err config_put_credential(struct config *config,
                                const struct credential *credential,
                                struct error *error);

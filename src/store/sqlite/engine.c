@@ -84,9 +84,12 @@ static void sqlite_inject_fault(struct store *store, enum store_fault fault, uns
     vfs_inject(sqlite_of(store)->vfs, fault, countdown);
 }
 
-static enum err put_company(struct store *store, struct company *company, struct error *error)
+static enum err put_company(struct store *store,
+                            struct company *company,
+                            struct credential *first,
+                            struct error *error)
 {
-    return config_put_company(sqlite_of(store)->config, company, error);
+    return config_put_company(sqlite_of(store)->config, company, first, error);
 }
 
 static enum err
@@ -146,6 +149,19 @@ static const struct store_ops ops = {
     .inject_fault = sqlite_inject_fault,
 };
 
+/* Logs without config.db: its companies would be numbered anew and read each other's events. */
+static enum err check_config_is_there(struct sqlite_store *s, struct error *error)
+{
+    char path[PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/config.db", s->dir);
+    if (size_of(path) > 0 || !log_files_exist(s))
+        return OK;
+    return error_set(error, ERR_CORRUPT,
+                     "'%s' is missing or empty beside log files; restore it from a backup (without "
+                     "it nobody knows whose events these are), or move the log files away",
+                     path);
+}
+
 enum err
 store_open_sqlite(const struct store_conf *conf, struct store **ret_store, struct error *error)
 {
@@ -167,6 +183,8 @@ store_open_sqlite(const struct store_conf *conf, struct store **ret_store, struc
     s->end.first_seq = 1;
     s->vfs = vfs_new();
     enum err err = log_files_check(s, error);
+    if (err == OK)
+        err = check_config_is_there(s, error);
     if (err == OK)
         err = config_open(s->vfs, s->dir, &s->config, error);
     if (err == OK)

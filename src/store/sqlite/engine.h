@@ -97,6 +97,8 @@ void log_file_path(const struct sqlite_store *s,
                    char ret[PATH_MAX]);
 /* Refuses files of a newer format before anything is changed. */
 MUST_USE enum err log_files_check(struct sqlite_store *s, struct error *error);
+/* True when the directory holds log files, opened or not. */
+bool log_files_exist(struct sqlite_store *s);
 /* Opens every file of the directory, creates the first one, prepares the writer. */
 MUST_USE enum err log_files_open(struct sqlite_store *s, struct error *error);
 void log_files_close(struct sqlite_store *s);

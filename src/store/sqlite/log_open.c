@@ -278,6 +278,14 @@ enum err log_files_check(struct sqlite_store *s, struct error *error)
     return err;
 }
 
+bool log_files_exist(struct sqlite_store *s)
+{
+    struct seqs logs = {0};
+    bool exist = list_files(s, "log", &logs, NULL) == OK && logs.n > 0;
+    free(logs.list);
+    return exist;
+}
+
 enum err log_files_open(struct sqlite_store *s, struct error *error)
 {
     struct seqs logs;
