@@ -114,6 +114,11 @@ static void add_lanes(struct buf *buf, struct metrics *m)
     add_one(buf, "lanes_on_hold", "gauge",
             "Lanes that hold what they are owed because their webhook is inactive.",
             atomic_load(&m->lanes_inactive));
+    add_one(buf, "deliveries_owed", "gauge",
+            "Deliveries that are not finished, held ones included.",
+            atomic_load(&m->deliveries_owed));
+    add_one(buf, "deliveries_held", "gauge", "Of those, waiting for an inactive webhook.",
+            atomic_load(&m->deliveries_held));
     add_one(buf, "webhooks_deactivated_total", "counter", "Webhooks switched off by failures.",
             atomic_load(&m->deactivations));
     add_one(buf, "webhooks_enabled_total", "counter", "Webhooks switched on again.",
