@@ -8,7 +8,8 @@
 
 enum verdict verdict_of(enum http_error error, unsigned status);
 
-/* One line for people: "HTTP 503", "time-out while waiting for the response", or the detail. */
+/* One line for people: "HTTP 503", "time-out while waiting for the response", "the certificate is
+ * not trusted: self-signed certificate", or the detail alone. */
 void verdict_text(struct buf *buf, enum http_error error, unsigned status, struct span detail);
 
 #endif
