@@ -146,6 +146,98 @@ void deliveries_list(struct call *call)
     call_answer(call, 200, &body);
 }
 
+/* --- what a receiver missed --- */
+
+#define EVENTS_LIMIT_DEFAULT 20
+#define EVENTS_LIMIT_MAX     100
+/* An answer ends behind the event that brings it over this. */
+#define EVENTS_BYTES (8u << 20)
+
+static enum err read_after(const char *text, uint64_t *ret_after, struct error *error)
+{
+    char *end = NULL;
+
+    *ret_after = 0;
+    if (text == NULL)
+        return OK;
+    if (text[0] >= '0' && text[0] <= '9' && strlen(text) < 20)
+        *ret_after = strtoull(text, &end, 10);
+    if (end != NULL && *end == '\0')
+        return OK;
+    return error_set(
+        error, ERR_INVALID,
+        "'after' is '%.40s'; it must be a sequence: the hookswitch-sequence of the last "
+        "request that you have",
+        text);
+}
+
+static void add_missed(struct buf *buf, uint64_t sequence, const struct event *event)
+{
+    char id[EVENT_ID_TEXT_LEN + 1];
+    struct ulid ulid;
+
+    buf_printf(buf, "{\"sequence\":%llu", (unsigned long long)sequence);
+    if (event == NULL) {
+        buf_add_text(buf, ",\"gone\":true}");
+        return;
+    }
+    memcpy(ulid.bytes, event->id, ULID_BYTES);
+    event_id_text(&ulid, id);
+    buf_printf(buf, ",\"id\":\"%s\",\"event\":", id);
+    buf_add_json_string(buf, event->name);
+    buf_add_text(buf, ",\"resource\":");
+    buf_add_json_string(buf, event->resource);
+    buf_printf(buf, ",\"timestamp\":%lld,\"created_at\":", (long long)event->timestamp_s);
+    buf_add_wall(buf, event->accepted_at);
+    buf_add_text(buf, ",\"data\":");
+    buf_add_span(buf, event->data);
+    buf_add_char(buf, '}');
+}
+
+void webhook_events_list(struct call *call)
+{
+    struct webhook webhook;
+    struct error error = {OK, ERROR_NO_OFFSET, ""};
+    struct buf body = BUF_INIT;
+    uint64_t after = 0, last = 0;
+    uint32_t limit = 0, listed = 0;
+
+    if (!webhooks_find(call, &webhook))
+        return;
+    uint32_t number = webhook.number;
+    webhook_release(&webhook);
+    enum err code = read_after(http_request_param(call->request, "after"), &after, &error);
+    if (code == OK)
+        code = paging_number("limit", http_request_param(call->request, "limit"), 1,
+                             EVENTS_LIMIT_MAX, EVENTS_LIMIT_DEFAULT, &limit, &error);
+    buf_add_text(&body, "{\"events\":[");
+    /* One by one: they may be a megabyte each. */
+    for (bool more = true; code == OK && more && body.len < EVENTS_BYTES; listed++) {
+        struct event *event = NULL;
+        size_t n = 0;
+        code = engine_webhook_events(call->api->engine, number, after, listed < limit, &event, &n,
+                                     &last, &error);
+        more = n > 0;
+        if (code != OK || !more)
+            break;
+        if (listed > 0)
+            buf_add_char(&body, ',');
+        add_missed(&body, ++after, event);
+        event_unref(event);
+    }
+    if (code != OK) {
+        buf_release(&body);
+        call_fail_code(call, code, error.message);
+        return;
+    }
+    buf_printf(&body, "],\"last\":%llu,\"next\":", (unsigned long long)last);
+    if (after < last)
+        buf_printf(&body, "%llu}", (unsigned long long)after);
+    else
+        buf_add_text(&body, "null}");
+    call_answer(call, 200, &body);
+}
+
 /* --- one delivery --- */
 
 static const char *outcome_name(enum outcome outcome)
