@@ -24,6 +24,8 @@ extern const struct command command_serve;
 extern const struct command command_company;
 extern const struct command command_credential;
 extern const struct command command_settings;
+extern const struct command command_backup;
+extern const struct command command_restore;
 
 void command_add_help(struct buf *buf, const struct command *command);
 /* Prints the help on stdout, returns 0. */

@@ -16,6 +16,8 @@ static const struct command *const commands[] = {
     &command_company,
     &command_credential,
     &command_settings,
+    &command_backup,
+    &command_restore,
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
