@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/safe_text.h"
 #include "cli/table.h"
@@ -56,6 +57,49 @@ static void add_deliveries(struct buf *out, const struct view *view, const json_
     table_release(&table);
 }
 
+/* The length of the string at the start of `json`, quotes included. */
+static size_t string_len(struct span json)
+{
+    size_t at = 1;
+
+    while (at < json.len && json.ptr[at] != '"')
+        at += json.ptr[at] == '\\' ? 2 : 1;
+    return at < json.len ? at + 1 : json.len;
+}
+
+static void add_newline(struct buf *buf, size_t depth)
+{
+    buf_add_char(buf, '\n');
+    for (size_t i = 0; i < depth; i++)
+        buf_add_text(buf, "  ");
+}
+
+/* Valid JSON with a line for each member; every token stays as it was written. */
+static void add_indented(struct buf *buf, struct span json)
+{
+    size_t depth = 0;
+    bool opened = false; /* directly behind a '{' or '[' */
+
+    while (json.len > 0) {
+        char c = json.ptr[0];
+        size_t len = c == '"' ? string_len(json) : 1;
+        bool closes = c == '}' || c == ']';
+        if (strchr(" \t\r\n", c) == NULL) {
+            depth -= closes && depth > 0;
+            if (opened != closes)
+                add_newline(buf, depth);
+            buf_add(buf, json.ptr, len);
+            opened = c == '{' || c == '[';
+            depth += opened;
+        }
+        if (c == ',')
+            add_newline(buf, depth);
+        else if (c == ':')
+            buf_add_char(buf, ' ');
+        json = span_from_at(json, len);
+    }
+}
+
 void view_event(struct buf *out, const struct view *view, const json_t *answer)
 {
     long long owed_to = (long long)view_number(answer, "owed_to");
@@ -70,8 +114,11 @@ void view_event(struct buf *out, const struct view *view, const json_t *answer)
         view_add_fieldf(out, view, "owed to", "%lld webhook%s", owed_to, owed_to == 1 ? "" : "s");
     add_deliveries(out, view, json_object_get(answer, "deliveries"));
     if (view->data.len > 0) {
+        struct buf data = BUF_INIT;
+        add_indented(&data, view->data);
         buf_add_text(out, "\ndata\n");
-        safe_add_lines(out, "  ", view->data);
+        safe_add_lines(out, "  ", buf_span(&data));
+        buf_release(&data);
     }
 }
 

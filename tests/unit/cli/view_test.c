@@ -164,7 +164,9 @@ static void timings_of_any_size_stay_in_their_bar(void **state)
 
 static void an_event_shows_its_bytes(void **state)
 {
-    assert_view(view_event, (struct view){.data = SPAN_LIT("{\"n\":1e999}")},
+    assert_view(view_event,
+                (struct view){.data = SPAN_LIT("{\"n\":1e999,\"a\" : [1, {} ,[]],"
+                                               "\"s\":\"{\\\"\\\\\",\"o\":{\"k\":null}}")},
                 "{\"id\":\"evt_1\",\"event\":\"call.created\",\"timestamp\":1764032523,"
                 "\"created_at\":\"2026-11-25T01:02:03.004Z\",\"owed_to\":1,\"deliveries\":["
                 "{\"id\":\"dlv_1-17\",\"status\":\"held\",\"attempts\":3}]}",
@@ -178,7 +180,18 @@ static void an_event_shows_its_bytes(void **state)
                 "dlv_1-17  held    3\n"
                 "\n"
                 "data\n"
-                "  {\"n\":1e999}\n");
+                "  {\n"
+                "    \"n\": 1e999,\n"
+                "    \"a\": [\n"
+                "      1,\n"
+                "      {},\n"
+                "      []\n"
+                "    ],\n"
+                "    \"s\": \"{\\\"\\\\\",\n"
+                "    \"o\": {\n"
+                "      \"k\": null\n"
+                "    }\n"
+                "  }\n");
 }
 
 static void cells_are_cut_between_characters(void **state)
