@@ -114,6 +114,9 @@ static void add_lanes(struct buf *buf, struct metrics *m)
     add_one(buf, "lanes_on_hold", "gauge",
             "Lanes that hold what they are owed because their webhook is inactive.",
             atomic_load(&m->lanes_inactive));
+    add_one(buf, "lanes_dead", "gauge",
+            "Lanes whose receiver cannot be reached and that wait for a probe.",
+            atomic_load(&m->lanes_dead));
     add_one(buf, "webhooks_deactivated_total", "counter", "Webhooks switched off by failures.",
             atomic_load(&m->deactivations));
     add_one(buf, "webhooks_enabled_total", "counter", "Webhooks switched on again.",
