@@ -90,13 +90,14 @@ static struct company_ring *company_ring(struct courier *courier, uint32_t numbe
     return ring;
 }
 
-/* The lane is this courier's from now on; whether it is proven is part of the lane. */
-static void lane_join(struct courier *courier, struct work_lane *w)
+/* The lane is this courier's from now on. proven: its last outcome was one of this receiver. */
+static void lane_join(struct courier *courier, struct work_lane *w, bool proven)
 {
     struct company_ring *ring = company_ring(courier, w->target->webhook.company);
     sched_lane_add(&courier->sched, &ring->sched, &w->sched,
-                   (unsigned)courier->engine->settings->webhook_concurrency, w->lane.proven);
+                   (unsigned)courier->engine->settings->webhook_concurrency, proven);
     w->slow = false;
+    w->url_revision = w->target->webhook.url_revision;
     map_put(&courier->lanes, w->lane.webhook, w);
 }
 
@@ -124,12 +125,13 @@ static bool is_mine(const struct courier *courier, const struct target *target)
 static void apply_webhook(struct work_lane *w)
 {
     const struct webhook *webhook = &w->target->webhook;
-    bool anew = webhook->epoch > w->lane.epoch || webhook->url_revision != w->url_revision;
+    bool same_url = webhook->url_revision == w->url_revision;
+    bool anew = !same_url || webhook->epoch > w->lane.epoch;
     lane_configure(&w->lane, webhook->epoch, webhook->paused, webhook->paused_at);
     w->suspended_until = 0;
     w->url_revision = webhook->url_revision;
     if (anew) {
-        sched_lane_reset(&w->courier->sched, &w->sched);
+        sched_lane_reset(&w->courier->sched, &w->sched, same_url && w->sched.breaker.proven);
         w->slow = false;
     }
 }
@@ -150,7 +152,7 @@ void courier_adopt(struct courier *courier, uint32_t number)
     if (buf.len > 0 && lane_decode(buf_span(&buf), &w->lane) != OK)
         BUG("the lane of webhook %u cannot be copied", number);
     buf_release(&buf);
-    lane_join(courier, w);
+    lane_join(courier, w, w->lane.proven);
     apply_webhook(w);
     w->loaded = w->lane.cursor;
     work_lane_update(w);
@@ -161,7 +163,7 @@ static void arrive(struct loop_msg *msg)
     struct work_lane *w = CONTAINER_OF(msg, struct work_lane, move);
     struct courier *courier = w->courier;
     struct webhook webhook;
-    lane_join(courier, w);
+    lane_join(courier, w, false);
     w->moving = false;
     w->loaded = w->lane.cursor;
     /* The registry may be newer than what made the lane move. */
@@ -229,7 +231,7 @@ static void handle_configure(struct loop_msg *msg)
     struct target *target = target_new(&webhook);
     if (w == NULL) {
         w = work_lane_new(courier, target);
-        lane_join(courier, w);
+        lane_join(courier, w, false);
     } else {
         work_lane_set_target(w, target);
     }

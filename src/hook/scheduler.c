@@ -145,9 +145,9 @@ void sched_lane_limit(struct sched *sched, struct sched_lane *lane, unsigned lim
     settle(sched, lane);
 }
 
-void sched_lane_reset(struct sched *sched, struct sched_lane *lane)
+void sched_lane_reset(struct sched *sched, struct sched_lane *lane, bool proven)
 {
-    breaker_init(&lane->breaker, lane->breaker.window.limit, lane->breaker.proven);
+    breaker_init(&lane->breaker, lane->breaker.window.limit, proven);
     settle(sched, lane);
 }
 

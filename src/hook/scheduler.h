@@ -103,9 +103,9 @@ void sched_lane_add(struct sched *sched,
 void sched_lane_remove(struct sched *sched, struct sched_lane *lane);
 /* A new ceiling, in force from the next pick; what is in flight over it stays. */
 void sched_lane_limit(struct sched *sched, struct sched_lane *lane, unsigned limit);
-/* Forgets how the receiver did: it was enabled again, or is another one now. Whether it is proven
- * stays until its next outcome. */
-void sched_lane_reset(struct sched *sched, struct sched_lane *lane);
+/* Forgets how the receiver did: it was enabled again, or is another one now (which is not proven).
+ */
+void sched_lane_reset(struct sched *sched, struct sched_lane *lane, bool proven);
 
 /* What the lane has to start now: a first attempt, a retry that is due. suspended: not before the
  * next call says otherwise. A lane that stays READY keeps its turn. O(1). */

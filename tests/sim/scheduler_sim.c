@@ -179,7 +179,7 @@ static void step(struct world *w)
     } else if (what < 97) {
         sched_lane_limit(&w->sched, &model->lane, 1 + (unsigned)rng_below(&w->rng, 25));
     } else if (what < 98) {
-        sched_lane_reset(&w->sched, &model->lane);
+        sched_lane_reset(&w->sched, &model->lane, coin(w));
     } else if (model->lane.in_flight == 0) {
         sched_lane_remove(&w->sched, &model->lane);
         model->joined = false;

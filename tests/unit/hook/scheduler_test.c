@@ -283,9 +283,10 @@ static void a_reset_forgets_the_death(void **state)
 {
     struct fixture *f = *state;
     kill_lane(f, 0);
-    sched_lane_reset(&f->sched, &f->lanes[0]);
+    sched_lane_reset(&f->sched, &f->lanes[0], true);
     sched_check(&f->sched);
     assert_int_equal(f->lanes[0].state, SCHED_READY);
+    assert_int_equal(f->lanes[0].tier, SCHED_PROVEN);
     assert_int_equal(pick(f, NULL), 0);
     assert_int_equal(pick(f, NULL), 0);
 }
