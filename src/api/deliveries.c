@@ -59,6 +59,17 @@ static enum err read_status(const char *text, int *ret_status, struct error *err
     return ERR_INVALID;
 }
 
+static enum err refuse_event(const char *name, struct error *error)
+{
+    const char *meant = catalogue_nearest(span_from(name));
+
+    return error_set(error, ERR_INVALID,
+                     "'event' is '%.60s', which is no event%s%s%s; GET /v1/event_types lists every "
+                     "name",
+                     name, meant != NULL ? " (did you mean '" : "", meant != NULL ? meant : "",
+                     meant != NULL ? "'?)" : "");
+}
+
 static enum err read_query(struct call *call, struct delivery_query *query, struct error *error)
 {
     struct http_request *request = call->request;
@@ -73,12 +84,7 @@ static enum err read_query(struct call *call, struct delivery_query *query, stru
     if (code != OK)
         return code;
     query->event_type = event == NULL ? -1 : catalogue_find(span_from(event));
-    if (event != NULL && query->event_type < 0)
-        return error_set(error, ERR_INVALID,
-                         "'event' is '%.60s', which is no event; GET /v1/event_types lists every "
-                         "name",
-                         event);
-    return OK;
+    return event == NULL || query->event_type >= 0 ? OK : refuse_event(event, error);
 }
 
 /* The fields of the list, without the closing brace. */
@@ -137,6 +143,98 @@ void deliveries_list(struct call *call)
         buf_add_text(&body, "null");
     buf_add_char(&body, '}');
     delivery_page_release(&page);
+    call_answer(call, 200, &body);
+}
+
+/* --- what a receiver missed --- */
+
+#define EVENTS_LIMIT_DEFAULT 20
+#define EVENTS_LIMIT_MAX     100
+/* An answer ends behind the event that brings it over this. */
+#define EVENTS_BYTES (8u << 20)
+
+static enum err read_after(const char *text, uint64_t *ret_after, struct error *error)
+{
+    char *end = NULL;
+
+    *ret_after = 0;
+    if (text == NULL)
+        return OK;
+    if (text[0] >= '0' && text[0] <= '9' && strlen(text) < 20)
+        *ret_after = strtoull(text, &end, 10);
+    if (end != NULL && *end == '\0')
+        return OK;
+    return error_set(
+        error, ERR_INVALID,
+        "'after' is '%.40s'; it must be a sequence: the hookswitch-sequence of the last "
+        "request that you have",
+        text);
+}
+
+static void add_missed(struct buf *buf, uint64_t sequence, const struct event *event)
+{
+    char id[EVENT_ID_TEXT_LEN + 1];
+    struct ulid ulid;
+
+    buf_printf(buf, "{\"sequence\":%llu", (unsigned long long)sequence);
+    if (event == NULL) {
+        buf_add_text(buf, ",\"gone\":true}");
+        return;
+    }
+    memcpy(ulid.bytes, event->id, ULID_BYTES);
+    event_id_text(&ulid, id);
+    buf_printf(buf, ",\"id\":\"%s\",\"event\":", id);
+    buf_add_json_string(buf, event->name);
+    buf_add_text(buf, ",\"resource\":");
+    buf_add_json_string(buf, event->resource);
+    buf_printf(buf, ",\"timestamp\":%lld,\"created_at\":", (long long)event->timestamp_s);
+    buf_add_wall(buf, event->accepted_at);
+    buf_add_text(buf, ",\"data\":");
+    buf_add_span(buf, event->data);
+    buf_add_char(buf, '}');
+}
+
+void webhook_events_list(struct call *call)
+{
+    struct webhook webhook;
+    struct error error = {OK, ERROR_NO_OFFSET, ""};
+    struct buf body = BUF_INIT;
+    uint64_t after = 0, last = 0;
+    uint32_t limit = 0, listed = 0;
+
+    if (!webhooks_find(call, &webhook))
+        return;
+    uint32_t number = webhook.number;
+    webhook_release(&webhook);
+    enum err code = read_after(http_request_param(call->request, "after"), &after, &error);
+    if (code == OK)
+        code = paging_number("limit", http_request_param(call->request, "limit"), 1,
+                             EVENTS_LIMIT_MAX, EVENTS_LIMIT_DEFAULT, &limit, &error);
+    buf_add_text(&body, "{\"events\":[");
+    /* One by one: they may be a megabyte each. */
+    for (bool more = true; code == OK && more && body.len < EVENTS_BYTES; listed++) {
+        struct event *event = NULL;
+        size_t n = 0;
+        code = engine_webhook_events(call->api->engine, number, after, listed < limit, &event, &n,
+                                     &last, &error);
+        more = n > 0;
+        if (code != OK || !more)
+            break;
+        if (listed > 0)
+            buf_add_char(&body, ',');
+        add_missed(&body, ++after, event);
+        event_unref(event);
+    }
+    if (code != OK) {
+        buf_release(&body);
+        call_fail_code(call, code, error.message);
+        return;
+    }
+    buf_printf(&body, "],\"last\":%llu,\"next\":", (unsigned long long)last);
+    if (after < last)
+        buf_printf(&body, "%llu}", (unsigned long long)after);
+    else
+        buf_add_text(&body, "null}");
     call_answer(call, 200, &body);
 }
 

@@ -70,9 +70,10 @@ static void add_ingest(struct buf *buf, struct metrics *m)
                  atomic_load(&m->ingest_refused_full));
     add_labelled(buf, "ingest_refused_total", "reason", "busy",
                  atomic_load(&m->ingest_refused_busy));
-    add_one(buf, "commit_queue", "gauge", "Items that wait for their commit.",
+    add_one(buf, "commit_queue", "gauge", "Events that wait for their commit.",
             atomic_load(&m->commit_queue));
-    add_one(buf, "commits_total", "counter", "Commits to the log.", atomic_load(&m->commits));
+    add_one(buf, "commits_total", "counter",
+            "Rounds of the committer, also those without a log entry.", atomic_load(&m->commits));
     add_one(buf, "commit_items_total", "counter", "Events, results and changes committed.",
             atomic_load(&m->commit_items));
     add_histogram(buf, "commit_duration_seconds", "Time of one commit, fsync included.",
@@ -117,9 +118,14 @@ static void add_lanes(struct buf *buf, struct metrics *m)
     add_one(buf, "lanes_dead", "gauge",
             "Lanes whose receiver cannot be reached and that wait for a probe.",
             atomic_load(&m->lanes_dead));
+    add_one(buf, "deliveries_owed", "gauge",
+            "Deliveries that are not finished, held ones included.",
+            atomic_load(&m->deliveries_owed));
+    add_one(buf, "deliveries_held", "gauge", "Of those, waiting for an inactive webhook.",
+            atomic_load(&m->deliveries_held));
     add_one(buf, "webhooks_deactivated_total", "counter", "Webhooks switched off by failures.",
             atomic_load(&m->deactivations));
-    add_one(buf, "webhooks_enabled_total", "counter", "Webhooks switched on again.",
+    add_one(buf, "webhooks_enabled_total", "counter", "Webhooks enabled by their owners.",
             atomic_load(&m->enables));
     add_one(buf, "hot_bytes", "gauge", "Event payloads kept in memory.",
             atomic_load(&m->hot_bytes));

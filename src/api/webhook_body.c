@@ -6,7 +6,6 @@
 
 #include "api/call.h"
 #include "base/encode.h"
-#include "base/nearest.h"
 
 /* NULL counts as absent. */
 static const json_t *field(const json_t *body, const char *name)
@@ -72,22 +71,6 @@ static enum err read_active(const json_t *body, struct webhook_patch *patch, str
     return OK;
 }
 
-/* The name that was probably meant, or NULL. */
-static const char *nearest_type(struct span name)
-{
-    const char *best = NULL;
-    size_t least = SIZE_MAX;
-
-    for (size_t i = 0; i < catalogue_size(); i++) {
-        size_t distance = nearest_distance(name, span_from(catalogue_at(i)->name));
-        if (distance < least) {
-            least = distance;
-            best = catalogue_at(i)->name;
-        }
-    }
-    return best != NULL && nearest_is_slip(least, name.len) ? best : NULL;
-}
-
 /* As many unknown names as fit a sentence. */
 #define UNKNOWN_SHOWN 5
 
@@ -104,7 +87,7 @@ static enum err refuse_unknown(const json_t *names, struct error *error)
             continue;
         /* By bytes; a character that is cut becomes U+FFFD in the answer. */
         buf_printf(&list, "%s'%.40s'", unknown == 1 ? "" : ", ", json_string_value(name));
-        const char *meant = unknown == 1 ? nearest_type(text) : NULL;
+        const char *meant = unknown == 1 ? catalogue_nearest(text) : NULL;
         if (meant != NULL)
             buf_printf(&list, " (did you mean '%s'?)", meant);
     }

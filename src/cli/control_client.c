@@ -276,6 +276,13 @@ static enum err call_once(const struct settings *settings,
     return ERR_BUSY;
 }
 
+/* The first company may come before the first start; whoever asks for anything else in a directory
+ * that does not exist has mistaken it. */
+static bool may_begin(const char *method, const char *path)
+{
+    return strcmp(method, "POST") == 0 && strcmp(path, "/control/companies") == 0;
+}
+
 enum err control_call(const struct settings *settings,
                       const char *method,
                       const char *path,
@@ -284,10 +291,17 @@ enum err control_call(const struct settings *settings,
                       struct error *error)
 {
     mono_ms until = clock_mono_ms() + WAIT_MS;
-    enum err err = data_dir_make(settings->data, error);
+    enum err err;
     char *socket_path;
     bool again;
 
+    if (!may_begin(method, path) && access(settings->data, F_OK) != 0 && errno == ENOENT)
+        return error_set(
+            error, ERR_NOT_FOUND,
+            "there is no data directory \"%.200s\"; give the server's with --data DIR, "
+            "or begin one with `hookswitch company add NAME`",
+            settings->data);
+    err = data_dir_make(settings->data, error);
     if (err != OK)
         return err;
     socket_path = data_dir_socket_path(settings->data);

@@ -4,7 +4,8 @@
  *         -> store_append: one transaction, one fsync
  *         -> fold into the ledger -> answer -> fan out to the couriers
  *
- * Idle latency is one fsync; under load the batch grows by itself. Nothing waits for a timer. */
+ * Idle latency is one fsync; under load the batch grows by itself. No request waits for a timer;
+ * only results do, for a few milliseconds, when nothing else is queued. */
 #ifndef DELIVERY_COMMITTER_H
 #define DELIVERY_COMMITTER_H
 

@@ -206,6 +206,37 @@ void delivery_page_release(struct delivery_page *page)
     *page = (struct delivery_page){0};
 }
 
+enum err engine_webhook_events(struct engine *engine,
+                               uint32_t webhook,
+                               uint64_t after,
+                               size_t n,
+                               struct event **ret_events,
+                               size_t *ret_n,
+                               uint64_t *ret_last,
+                               struct error *error)
+{
+    uint64_t last = ledger_last(engine->ledger, webhook);
+    size_t found = after >= last ? 0 : last - after < n ? (size_t)(last - after) : n;
+    uint64_t *seqs = mem_zero(found + 1, sizeof *seqs);
+    enum err err = store_lane(engine->store, webhook, after + 1, found, seqs, error);
+    for (size_t i = 0; err == OK && i < found; i++) {
+        ret_events[i] = NULL;
+        if (seqs[i] != 0)
+            err = store_events(engine->store, &seqs[i], 1, &ret_events[i], error);
+        if (err != OK)
+            found = i;
+    }
+    free(seqs);
+    if (err != OK) {
+        for (size_t i = 0; i < found; i++)
+            event_unref(ret_events[i]);
+        return err;
+    }
+    *ret_n = found;
+    *ret_last = last;
+    return OK;
+}
+
 /* The delivery of one target of an event (without the event). */
 static enum err delivery_of(struct engine *engine,
                             const struct event_target *target,

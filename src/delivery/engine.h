@@ -226,6 +226,18 @@ MUST_USE enum err engine_attempt_head(struct engine *engine,
                                       struct buf *ret_head,
                                       struct error *error);
 
+/* The events with the sequences after+1 ... of a webhook, at most n: a receiver that missed some
+ * reads them here. ret_events[i] is a new reference, NULL when retention took it. *ret_n: how many
+ * there are; *ret_last: the highest sequence of the webhook. */
+MUST_USE enum err engine_webhook_events(struct engine *engine,
+                                        uint32_t webhook,
+                                        uint64_t after,
+                                        size_t n,
+                                        struct event **ret_events,
+                                        size_t *ret_n,
+                                        uint64_t *ret_last,
+                                        struct error *error);
+
 /* True when events can be accepted (not shutting down, store usable): /readyz. */
 bool engine_ready(struct engine *engine);
 

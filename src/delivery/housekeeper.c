@@ -59,7 +59,6 @@ struct candidates {
     wall_ms before; /* a hold that began before this may have something to expire */
     struct candidate *list;
     size_t n, cap;
-    uint64_t lanes, inactive;
     uint64_t keep_seq; /* lowest event of any retry */
     bool retaining;
 };
@@ -86,10 +85,8 @@ static void push(struct candidates *all, struct candidate candidate)
 static void consider_hold(void *ctx, const struct lane *lane)
 {
     struct candidates *all = ctx;
-    all->lanes++;
     if (lane_active(lane))
         return;
-    all->inactive++;
     if (lane_owed(lane) == 0 || hold_began(lane) >= all->before)
         return;
     push(all, (struct candidate){lane->webhook, lane->epoch, lane_oldest_owed(lane), lane->last});
@@ -134,8 +131,6 @@ void housekeeper_expire(struct engine *engine, wall_ms now)
     wall_ms before = now - engine->settings->hold_hours * MS_PER_HOUR;
     struct candidates all = {.before = before};
     ledger_each(engine->ledger, consider_hold, &all);
-    atomic_store(&engine->metrics.lanes, all.lanes);
-    atomic_store(&engine->metrics.lanes_inactive, all.inactive);
     for (size_t i = 0; i < all.n; i++) {
         uint64_t through = expired_through(engine, &all.list[i], before);
         if (through < all.list[i].from)
@@ -144,6 +139,34 @@ void housekeeper_expire(struct engine *engine, wall_ms now)
             courier_expire(engine->couriers[c], all.list[i].webhook, all.list[i].epoch, through);
     }
     free(all.list);
+}
+
+/* --- gauges --- */
+
+struct sums {
+    uint64_t lanes, inactive, owed, held;
+};
+
+static void add_up(void *ctx, const struct lane *lane)
+{
+    struct sums *sums = ctx;
+    uint64_t owed = lane_owed(lane);
+    sums->lanes++;
+    sums->owed += owed;
+    if (lane_active(lane))
+        return;
+    sums->inactive++;
+    sums->held += owed;
+}
+
+static void measure(struct engine *engine)
+{
+    struct sums sums = {0};
+    ledger_each(engine->ledger, add_up, &sums);
+    atomic_store(&engine->metrics.lanes, sums.lanes);
+    atomic_store(&engine->metrics.lanes_inactive, sums.inactive);
+    atomic_store(&engine->metrics.deliveries_owed, sums.owed);
+    atomic_store(&engine->metrics.deliveries_held, sums.held);
 }
 
 /* --- retention --- */
@@ -214,6 +237,7 @@ static void housekeeper_run(void *arg)
         if (!safe && !warned)
             LOG_WARN("the clock stepped: nothing is deleted by age for an hour");
         warned = !safe;
+        measure(engine);
         if (safe && mono >= expire_at) {
             housekeeper_expire(engine, wall);
             expire_at = mono + EXPIRE_EVERY_MS;

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/map.h"
+#include "base/nearest.h"
 
 static const struct event_type types[] = {
 #define X(name, resource, order_path, description) {name, resource, order_path, description},
@@ -51,6 +52,20 @@ int catalogue_find(struct span name)
             return slots[at] - 1;
     }
     return -1;
+}
+
+const char *catalogue_nearest(struct span name)
+{
+    const char *best = NULL;
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < TYPES; i++) {
+        size_t distance = nearest_distance(name, span_from(types[i].name));
+        if (distance < least) {
+            least = distance;
+            best = types[i].name;
+        }
+    }
+    return best != NULL && nearest_is_slip(least, name.len) ? best : NULL;
 }
 
 void event_set_add(struct event_set *set, size_t index)

@@ -23,6 +23,7 @@ struct walk {
     size_t index;       /* of the event that is being read */
     size_t cap;
     bool too_large;
+    bool guessed; /* "did you mean" was said once, which is enough work for one request */
 };
 
 /* The fields of one event as they come. */
@@ -71,6 +72,16 @@ static int find_type(const struct scan_value *name)
     return type;
 }
 
+static void complain_of_name(struct walk *walk, size_t offset, struct span text)
+{
+    const char *meant = walk->guessed ? NULL : catalogue_nearest(text);
+    walk->guessed = true;
+    complain(walk, offset,
+             "unknown event '%.*s'%s%s%s: GET /v1/event_types lists the names that exist",
+             shown(text), text.ptr, meant != NULL ? " (did you mean '" : "",
+             meant != NULL ? meant : "", meant != NULL ? "'?)" : "");
+}
+
 static int check_name(struct walk *walk, const struct scan_value *name)
 {
     if (name->kind != SCAN_STRING) {
@@ -80,9 +91,7 @@ static int check_name(struct walk *walk, const struct scan_value *name)
     int type = find_type(name);
     struct span text = scan_inner(name);
     if (type < 0)
-        complain(walk, name->offset,
-                 "unknown event '%.*s': GET /v1/event_types lists the names that exist",
-                 shown(text), text.ptr);
+        complain_of_name(walk, name->offset, text);
     return type;
 }
 
@@ -158,7 +167,9 @@ static void check_event(struct walk *walk, const struct fields *fields, size_t o
         valid &= event.has_timestamp;
     }
     if (fields->any && fields->to - fields->from > walk->limits->max_event_bytes) {
-        complain(walk, offset, "the event is larger than %zu bytes", walk->limits->max_event_bytes);
+        complain(walk, offset,
+                 "the event is larger than %zu bytes (--max-event-bytes): send less in 'data'",
+                 walk->limits->max_event_bytes);
         walk->too_large = true;
         valid = false;
     }

@@ -128,7 +128,7 @@ MUST_USE enum err lane_decode(struct span bytes, struct lane *lane);
 /* --- deciding (the courier, before it folds) --- */
 
 struct retry_schedule {
-    uint32_t delay_s[16];
+    uint32_t delay_s[64];
     unsigned n;
     unsigned jitter_percent;
 };

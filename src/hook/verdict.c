@@ -52,12 +52,25 @@ bool timed_out(enum http_error error)
            error == HTTP_ERR_TIMEOUT_RESPONSE;
 }
 
+static bool is_tls(enum http_error error)
+{
+    return error == HTTP_ERR_TLS_HANDSHAKE || error == HTTP_ERR_TLS_CERTIFICATE ||
+           error == HTTP_ERR_TLS_NAME || error == HTTP_ERR_TLS_EXPIRED;
+}
+
 void verdict_text(struct buf *buf, enum http_error error, unsigned status, struct span detail)
 {
-    if (error == HTTP_OK)
+    if (error == HTTP_OK) {
         buf_printf(buf, "HTTP %u", status);
-    else if (detail.len > 0)
-        buf_add_span(buf, detail);
-    else
+        if (status >= 300 && status <= 399)
+            buf_add_text(buf, ": redirects are not followed");
+        return;
+    }
+    /* What OpenSSL says ("wrong version number") is told as what it is about. */
+    if (detail.len == 0 || is_tls(error))
         buf_add_text(buf, http_error_sentence(error));
+    if (detail.len > 0 && is_tls(error))
+        buf_add_text(buf, ": ");
+    if (detail.len > 0)
+        buf_add_span(buf, detail);
 }

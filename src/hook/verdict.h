@@ -30,7 +30,8 @@ enum signal_kind signal_of(enum http_error error, unsigned status);
 /* The receiver let the deadline pass: such webhooks share a part of their host's connections. */
 bool timed_out(enum http_error error);
 
-/* One line for people: "HTTP 503", "time-out while waiting for the response", or the detail. */
+/* One line for people: "HTTP 503", "time-out while waiting for the response", "the certificate is
+ * not trusted: self-signed certificate", or the detail alone. */
 void verdict_text(struct buf *buf, enum http_error error, unsigned status, struct span detail);
 
 #endif

@@ -50,7 +50,7 @@ static void shake_failed(struct conn *conn, enum tls_status status)
     };
     char text[sizeof(conn->attempt->post->result.detail)];
     if (status == TLS_ENDED) {
-        conn_fail(conn, HTTP_ERR_TLS_HANDSHAKE, "the connection ended during the TLS handshake");
+        conn_fail(conn, HTTP_ERR_TLS_HANDSHAKE, "the receiver ended the connection");
         return;
     }
     enum tls_failure failure = tls_failure(conn->tls, text, sizeof(text));

@@ -163,10 +163,18 @@ static bool load_system_store(SSL_CTX *ctx, const char *ca_file)
     return true;
 }
 
+/* Of an OpenSSL call; of a system call under it the cause, which OpenSSL only calls "system lib".
+ */
 static const char *last_reason(void)
 {
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-    return reason == NULL ? "no certificate found" : reason;
+    for (unsigned long code = ERR_get_error(); code != 0; code = ERR_get_error()) {
+        if (ERR_SYSTEM_ERROR(code))
+            return strerror(ERR_GET_REASON(code));
+        const char *reason = ERR_peek_error() == 0 ? ERR_reason_error_string(code) : NULL;
+        if (reason != NULL)
+            return reason;
+    }
+    return "no certificate found";
 }
 
 static bool configure(SSL_CTX *ctx)
@@ -346,7 +354,7 @@ enum tls_failure tls_failure(struct tls *tls, char *text, size_t text_cap)
     const char *words = result == X509_V_OK ? ERR_reason_error_string(tls->error)
                                             : X509_verify_cert_error_string(result);
     if (words == NULL)
-        words = "the TLS handshake failed";
+        words = "";
     size_t len = strlen(words) < text_cap ? strlen(words) : text_cap - 1;
     memcpy(text, words, len);
     text[len] = '\0';

@@ -93,6 +93,7 @@ def test_revoked_credential_is_dead_when_the_command_returns(host):
     ("credential", "revoke", "Nobody", "abc"),
 ], ids=" ".join)
 def test_unknown_company_is_an_error_that_names_it(host, arguments):
+    host.cli("company", "add", "Acme")
     done = host.cli(*arguments)
     assert done.returncode == 1, done.stderr
     assert "Nobody" in done.stderr
@@ -129,6 +130,17 @@ def test_token_is_nowhere_in_the_log(make_server):
     company.get("/v1/ping")
     server.stop()
     assert company.api_token not in "\n".join(server.stderr)
+
+
+@pytest.mark.parametrize("arguments", [
+    ("company", "list"),
+    ("credential", "list", "Acme"),
+    ("credential", "add", "Acme"),
+], ids=" ".join)
+def test_a_mistaken_directory_is_named_and_not_made(tmp_path, arguments):
+    done = run_cli(*arguments, data=tmp_path / "mistaken")
+    assert done.returncode == 1 and "mistaken" in done.stderr and "--data" in done.stderr
+    assert not (tmp_path / "mistaken").exists()
 
 
 def test_local_command_without_a_server_makes_the_directory_private(tmp_path):

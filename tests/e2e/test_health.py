@@ -93,3 +93,22 @@ def test_counters_move(company, receiver):
     receiver.wait_for(10)
     wait_until(lambda: any("deliver" in name or "attempt" in name for name in moved()), 10, moved)
     assert any("event" in name or "ingest" in name for name in moved())
+
+
+def test_what_is_owed_and_held_is_a_gauge(make_server, receiver):
+    server = make_server().start()
+    company = server.add_company()
+    webhook = company.subscribe(receiver)
+    company.update_webhook(webhook, active=False)
+    company.post_events([{"event": "call.created", "data": {"id": n}} for n in range(7)])
+
+    def gauges():
+        lines = company.get("/metrics").text.splitlines()
+        return {line.split()[0]: float(line.split()[1]) for line in lines if "{" not in line
+                and not line.startswith("#")}
+
+    wait_until(lambda: gauges()["hookswitch_deliveries_held"] == 7, 10)
+    assert gauges()["hookswitch_lanes_on_hold"] == 1 and gauges()["hookswitch_lanes"] == 1
+    company.update_webhook(webhook, active=True)
+    wait_until(lambda: gauges()["hookswitch_deliveries_owed"] == 0, 10)
+    assert gauges()["hookswitch_deliveries_held"] == 0

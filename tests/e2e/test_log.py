@@ -170,3 +170,27 @@ def test_status_of_a_fresh_webhook(company, receiver):
     assert (status["active"], status["failures"], status["threshold"], status["held"]) == \
         (True, 0, 10, 0)
     assert status["oldest_owed_at"] is None
+
+
+# -- what a receiver missed
+
+def test_events_behind_a_sequence_fill_a_gap(company, receiver):
+    webhook = company.subscribe(receiver, "/gap")
+    ids = company.post_events([{"event": "call.created", "data": {"id": n, "odd": 1.50e2}}
+                               for n in range(5)])
+    path = f"/v1/webhooks/{webhook['webhook_id']}/events"
+    first = company.get(path, params={"limit": 3}).json()
+    assert [one["sequence"] for one in first["events"]] == [1, 2, 3]
+    assert [one["id"] for one in first["events"]] == ids[:3]
+    assert first["last"] == 5 and first["next"] == 3
+    rest = company.get(path, params={"after": first["next"]})
+    assert [one["id"] for one in rest.json()["events"]] == ids[3:] and rest.json()["next"] is None
+    assert company.get(path, params={"after": 5}).json()["events"] == []
+    assert company.get(path, params={"after": 10 ** 18}).json()["events"] == []
+
+
+@pytest.mark.parametrize("after", ["-1", "x", "1x", "1" * 30, ""])
+def test_a_sequence_is_a_number(company, receiver, after):
+    webhook = company.subscribe(receiver, "/gap2")
+    answer = company.get(f"/v1/webhooks/{webhook['id']}/events", params={"after": after})
+    assert_refusal(answer, 400, "after")

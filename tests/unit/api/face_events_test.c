@@ -166,6 +166,30 @@ static void test_event(void **state)
     event_unref(event);
 }
 
+static void test_missed_events(void **state)
+{
+    struct face *face = *state;
+    char uuid[80], number[80], target[300];
+
+    make(face, uuid, number);
+    struct event *event = make_event(1, 3);
+    face->engine->event = event;
+    (void)snprintf(target, sizeof(target), "%s/events", uuid);
+    call(face, "GET", target, NULL, 200);
+    const json_t *list = json_object_get(face->answer, "events");
+    assert_int_equal(json_array_size(list), 3);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "sequence")), 1);
+    assert_non_null(json_object_get(json_array_get(list, 0), "data"));
+    assert_true(json_is_true(json_object_get(json_array_get(list, 1), "gone")));
+    assert_null(json_object_get(json_array_get(list, 1), "data"));
+    assert_int_equal(json_integer_value(json_object_get(face->answer, "last")), 3);
+    assert_true(json_is_null(json_object_get(face->answer, "next")));
+    (void)snprintf(target, sizeof(target), "%s/events?after=2&limit=1", uuid);
+    call(face, "GET", target, NULL, 200);
+    assert_int_equal(json_array_size(json_object_get(face->answer, "events")), 1);
+    event_unref(event);
+}
+
 static void test_deliveries(void **state)
 {
     struct face *face = *state;
@@ -246,7 +270,8 @@ int main(void)
         FACE_CASE(test_ingest),          FACE_CASE(test_ingest_refused),
         FACE_CASE(test_ingest_outcomes), FACE_CASE(test_idempotency_key),
         FACE_CASE(test_event_types),     FACE_CASE(test_event),
-        FACE_CASE(test_deliveries),      FACE_CASE(test_delivery),
+        FACE_CASE(test_missed_events),   FACE_CASE(test_deliveries),
+        FACE_CASE(test_delivery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,6 +222,25 @@ static struct delivery fake_delivery(struct engine *engine, uint32_t webhook)
                              .attempts = 1};
 }
 
+enum err engine_webhook_events(struct engine *engine,
+                               uint32_t webhook,
+                               uint64_t after,
+                               size_t n,
+                               struct event **ret_events,
+                               size_t *ret_n,
+                               uint64_t *ret_last,
+                               struct error *error)
+{
+    (void)webhook;
+    (void)error;
+    *ret_last = 3;
+    *ret_n = after < 3 && n > 0 ? 1 : 0;
+    /* The second of three is gone. */
+    if (*ret_n > 0)
+        ret_events[0] = after == 1 ? NULL : fake_delivery(engine, webhook).event;
+    return OK;
+}
+
 enum err engine_deliveries(struct engine *engine,
                            const struct delivery_query *query,
                            struct delivery_page *ret_page,

@@ -142,6 +142,8 @@ static void single_events_are_refused_with_reason_and_place(void **state)
     refuses("{\"event\":\"call.created\"}", 0, 0, "'data' is missing");
     refuses("{\"data\":{}}", 0, 0, "'event' is missing");
     refuses("{\"event\":\"call.nothing\",\"data\":{}}", 0, 9, "unknown event 'call.nothing'");
+    refuses("{\"event\":\"call.endd\",\"data\":{}}", 0, 9,
+            "unknown event 'call.endd' (did you mean 'call.ended'?)");
     refuses("{\"event\":7,\"data\":{}}", 0, 9, "'event' must be a string");
     refuses("{\"event\":\"call.created\",\"data\":[]}", 0, 31, "'data' must be an object");
     refuses("{\"event\":\"call.created\",\"data\":null}", 0, 31, "'data' must be an object");

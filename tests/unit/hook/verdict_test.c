@@ -83,7 +83,11 @@ static void says_it_in_words(void **state)
 {
     assert_text(HTTP_OK, 503, "", "HTTP 503");
     assert_text(HTTP_ERR_TIMEOUT_RESPONSE, 0, "", "time-out while waiting for the response");
-    assert_text(HTTP_ERR_TLS_CERTIFICATE, 0, "self-signed certificate", "self-signed certificate");
+    assert_text(HTTP_OK, 302, "", "HTTP 302: redirects are not followed");
+    assert_text(HTTP_ERR_TLS_CERTIFICATE, 0, "self-signed certificate",
+                "the certificate is not trusted: self-signed certificate");
+    assert_text(HTTP_ERR_TLS_NAME, 0, "", "the certificate is for another host name");
+    assert_text(HTTP_ERR_DNS, 0, "the host name does not exist", "the host name does not exist");
 }
 
 int main(void)
