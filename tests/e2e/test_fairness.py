@@ -82,6 +82,28 @@ def test_time_outs_of_some_webhooks_leave_the_host_to_the_others(make_server, re
     assert crowd.most <= 4, "two, and two whose end was not seen yet"
 
 
+def test_a_full_host_takes_everybody_in_turn(make_server, receiver):
+    """A webhook with a long backlog fills its host's connections for ten seconds. One that is new
+    and one that timed out get theirs meanwhile."""
+    company = make_server("--host-connections", "4", "--deliver-timeout-ms", "1000", "--couriers",
+                          "1", *QUICK_RETRIES).start().add_company()
+    receiver.on("/slow", behaviours.hang)
+    slow = company.subscribe(receiver, "/slow", ["call.answered"])
+    company.subscribe(receiver, "/busy", ["call.created"])
+    company.post_event("call.answered")
+    company.wait_status(slow, failures=1)
+    receiver.on("/slow", behaviours.ok).on("/busy", behaviours.slow(0.03))
+    company.post_events(events(1000))
+    company.post_events(events(400))
+    receiver.wait_for(20, "/busy")
+    company.subscribe(receiver, "/new", ["call.ended"])
+    for _ in range(3):
+        company.post_event("call.ended")
+    receiver.wait_for(3, "/new")
+    company.wait_status(slow, delivered=1)
+    assert len(receiver.of("/busy")) < 1400
+
+
 @pytest.mark.parametrize("trouble", [behaviours.reset, behaviours.close], ids=["reset", "close"])
 def test_a_dead_receiver_is_probed_and_found_again(make_server, receiver, trouble):
     """Never switched off, it is left alone but for one request now and then, which does not use
