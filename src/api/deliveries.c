@@ -8,6 +8,7 @@
 #include "api/paging.h"
 #include "api/webhooks.h"
 #include "base/encode.h"
+#include "base/mem.h"
 #include "base/ulid.h"
 #include "hook/verdict.h"
 
@@ -345,32 +346,100 @@ static void fail_unknown(struct call *call)
               id.len > 80 ? 80 : (int)id.len, id.ptr);
 }
 
-void deliveries_get(struct call *call)
+/* The delivery of the path, with its event; false when the call is answered. Another company's
+ * delivery is as unknown as one that never was. */
+static bool
+find_delivery(struct call *call, struct delivery *ret_delivery, struct store_attempts *ret_attempts)
 {
     uint8_t event_id[EVENT_ID_BYTES];
     uint32_t webhook;
-    struct delivery delivery = {0};
-    struct store_attempts attempts = {NULL, 0, NULL};
     struct error error = {OK, ERROR_NO_OFFSET, ""};
     enum err code = delivery_id_parse(call->match.params[0], event_id, &webhook);
 
+    *ret_delivery = (struct delivery){0};
+    *ret_attempts = (struct store_attempts){NULL, 0, NULL};
     if (code == OK)
-        code = engine_delivery(call->api->engine, event_id, webhook, &delivery, &attempts, &error);
+        code = engine_delivery(call->api->engine, event_id, webhook, ret_delivery, ret_attempts,
+                               &error);
     else
         code = ERR_NOT_FOUND;
-    if (code == ERR_NOT_FOUND) {
-        fail_unknown(call);
-        return;
-    }
-    if (code != OK) {
-        call_fail_code(call, code, error.message);
-        return;
-    }
-    /* Another company's delivery is as unknown as one that never was. */
-    if (delivery.event == NULL || delivery.event->company != call->company)
+    if (code == OK && ret_delivery->event != NULL && ret_delivery->event->company == call->company)
+        return true;
+    if (code == OK || code == ERR_NOT_FOUND)
         fail_unknown(call);
     else
-        answer_delivery(call, &delivery, &attempts);
+        call_fail_code(call, code, error.message);
+    event_unref(ret_delivery->event);
+    store_attempts_release(ret_attempts);
+    return false;
+}
+
+void deliveries_get(struct call *call)
+{
+    struct delivery delivery;
+    struct store_attempts attempts;
+
+    if (!find_delivery(call, &delivery, &attempts))
+        return;
+    answer_delivery(call, &delivery, &attempts);
     event_unref(delivery.event);
     store_attempts_release(&attempts);
+}
+
+/* --- once more --- */
+
+struct once_more {
+    struct retry_request request;
+    struct call *call;
+    char id[DELIVERY_ID_TEXT + 1];
+};
+
+static void retry_done(struct retry_request *request)
+{
+    struct once_more *more = request->arg;
+    struct call *call = more->call;
+    struct buf body = BUF_INIT;
+
+    switch ((int)request->code) {
+    case OK:
+        buf_printf(&body, "{\"id\":\"%s\",\"status\":\"retrying\"}", more->id);
+        call_answer(call, 202, &body);
+        break;
+    case ERR_CONFLICT:
+        call_fail(call, 409,
+                  "the webhook is inactive, or the delivery still waits for its first attempt: enable "
+                  "the webhook (PUT active:true), which brings what it is owed");
+        break;
+    case ERR_BUSY:
+        call_fail(call, 503, "the webhook's URL was changed this moment; try again in a second");
+        break;
+    default:
+        call_fail_code(call, request->code, err_sentence(request->code));
+    }
+    free(more);
+}
+
+void deliveries_retry(struct call *call)
+{
+    struct delivery delivery;
+    struct store_attempts attempts;
+
+    if (!find_delivery(call, &delivery, &attempts))
+        return;
+    struct once_more *more = mem_zero(1, sizeof(*more));
+    more->call = call;
+    delivery_id_text(&delivery, more->id);
+    more->request = (struct retry_request){
+        .webhook = delivery.webhook,
+        .sequence = delivery.sequence,
+        .event_seq = delivery.event->seq,
+        .order_hash = delivery.event->order_hash,
+        .event_accepted_at = delivery.event->accepted_at,
+        .attempts = delivery.attempts,
+        .done = retry_done,
+        .arg = more,
+    };
+    event_unref(delivery.event);
+    store_attempts_release(&attempts);
+    engine_retry(call->api->engine, &more->request);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "delivery/engine_private.h"
 #include "sys/random.h"
@@ -167,16 +168,32 @@ static const struct webhook *webhook_of(struct engine *engine, struct change *ch
     return NULL;
 }
 
+/* Its counterpart, "webhook deactivated", is the courier's. */
+static void tell_switched(const struct change *change, bool was_active)
+{
+    const struct webhook *webhook = &change->webhook;
+    bool switched_by_hand = change->patch.active >= 0;
+    if (!switched_by_hand || change->active == was_active)
+        return;
+    char uuid[WEBHOOK_UUID_TEXT + 1];
+    webhook_uuid_text(webhook, uuid);
+    LOG_FIELDS(LOG_LEVEL_INFO, change->active ? "webhook enabled" : "webhook switched off by hand",
+               LOG_TEXT("webhook_id", uuid), LOG_NUM("company", webhook->company));
+}
+
 static bool webhook_update(struct engine *engine, struct change *change, wall_ms now)
 {
     const struct webhook *current = webhook_of(engine, change);
     if (current == NULL)
         return false;
+    bool was_active = false;
+    ledger_with(engine->ledger, current->number, lane_is_active, &was_active);
     struct webhook webhook;
     webhook_copy(current, &webhook);
     patch_webhook(&webhook, &change->patch, now);
     if (!webhook_put(engine, change, &webhook))
         return false;
+    tell_switched(change, was_active);
     if (change->patch.active == 1)
         atomic_fetch_add(&engine->metrics.enables, 1);
     return true;

@@ -406,6 +406,11 @@ static void answer(struct commit *commit, struct list *items, struct commit_coun
             struct results *results = results_of(item);
             if (results->courier != NULL)
                 courier_committed(results->courier, results->slots);
+            struct list *waiter = NULL;
+            while ((waiter = list_pop_front(&results->waiters)) != NULL) {
+                struct retry_request *request = CONTAINER_OF(waiter, struct retry_request, node);
+                request->done(request);
+            }
             results_free(results);
         }
     }

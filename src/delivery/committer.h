@@ -21,6 +21,7 @@ struct results {
     struct courier *courier; /* gets `slots` back when they are committed; NULL = nobody */
     unsigned slots;
     struct buf bytes;
+    struct list waiters; /* retry_request.node: answered when these results are committed */
     struct result_record {
         uint8_t kind;
         uint32_t webhook;

@@ -45,6 +45,10 @@ void courier_committed(struct courier *courier, unsigned n_results);
 /* Give up what is owed up to `through` if the webhook is still in the inactive epoch that it was
  * in when the caller looked. */
 void courier_expire(struct courier *courier, uint32_t webhook, uint32_t epoch, uint64_t through);
+/* Looks whether the lane is here; else passes the request on to the next courier, and ends it with
+ * ERR_BUSY behind the last. */
+struct retry_request;
+void courier_retry(struct courier *courier, struct retry_request *request);
 /* Stop picking. */
 void courier_quiesce(struct courier *courier);
 /* Attempts in flight. */

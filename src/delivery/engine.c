@@ -207,6 +207,16 @@ void engine_change(struct engine *engine, struct change *change)
     committer_change(engine->committer, change);
 }
 
+void engine_retry(struct engine *engine, struct retry_request *request)
+{
+    bool known = ledger_last(engine->ledger, request->webhook) > 0;
+    request->code = !known ? ERR_NOT_FOUND : !engine_ready(engine) ? ERR_SHUTDOWN : OK;
+    if (request->code == OK && engine->n_couriers > 0)
+        courier_retry(engine->couriers[0], request);
+    else
+        request->done(request);
+}
+
 bool engine_ready(struct engine *engine)
 {
     return committer_accepting(engine->committer);

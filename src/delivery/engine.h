@@ -132,6 +132,29 @@ struct change {
 /* Any thread; `done` exactly once, perhaps from inside this call (shutdown). */
 void engine_change(struct engine *engine, struct change *change);
 
+/* --- once more --- */
+
+/* Asks for one delivery again, whatever became of it; through its lane, like any retry. */
+struct retry_request {
+    /* filled by the caller, from engine_delivery */
+    uint32_t webhook;
+    uint64_t sequence;
+    uint64_t event_seq;
+    uint64_t order_hash;
+    wall_ms event_accepted_at;
+    uint32_t attempts;
+    void (*done)(struct retry_request *request); /* some thread of the engine; frees the request */
+    void *arg;
+    /* filled before done: OK (durable, due now), ERR_NOT_FOUND (the webhook was deleted),
+     * ERR_CONFLICT (inactive, or its first attempt is still to come), ERR_BUSY (the webhook just
+     * moves between couriers: ask again) */
+    enum err code;
+    /* the engine's */
+    struct list node;
+};
+/* Any thread; `done` exactly once. */
+void engine_retry(struct engine *engine, struct retry_request *request);
+
 /* --- reads --- */
 
 struct webhook_status {

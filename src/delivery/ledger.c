@@ -217,6 +217,7 @@ static enum err fold_record(struct lane *lane, uint8_t kind, struct span bytes, 
     struct attempt attempt;
     struct deactivation deactivation;
     struct expiry expiry;
+    struct reopening reopening;
     enum err err = OK;
     switch ((enum record_kind)kind) {
     case RECORD_ATTEMPT:
@@ -233,6 +234,11 @@ static enum err fold_record(struct lane *lane, uint8_t kind, struct span bytes, 
         err = expiry_decode(bytes, &expiry);
         if (err == OK)
             lane_fold_expiry(lane, &expiry);
+        break;
+    case RECORD_REOPENED:
+        err = reopening_decode(bytes, &reopening);
+        if (err == OK)
+            lane_fold_reopening(lane, &reopening);
         break;
     case RECORD_KEY:
     case RECORD_LANE:

@@ -37,6 +37,7 @@ static void fold_record(struct recovery *recovery, const struct store_record *re
     case RECORD_ATTEMPT:
     case RECORD_DEACTIVATED:
     case RECORD_EXPIRED:
+    case RECORD_REOPENED:
         ledger_fold(ledger, record->kind, record->webhook, record->bytes);
         return;
     case RECORD_SNAPSHOT_END:

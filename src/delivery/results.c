@@ -8,6 +8,7 @@ struct results *results_new(struct courier *courier)
 {
     struct results *results = mem_zero(1, sizeof *results);
     results->courier = courier;
+    list_init(&results->waiters);
     return results;
 }
 

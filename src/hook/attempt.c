@@ -142,3 +142,33 @@ enum err expiry_decode(struct span bytes, struct expiry *ret_expiry)
     *ret_expiry = expiry;
     return OK;
 }
+
+void reopening_encode(struct buf *buf, const struct reopening *reopening)
+{
+    buf_add_u8(buf, FORMAT);
+    buf_add_varint(buf, reopening->webhook);
+    buf_add_varint(buf, reopening->sequence);
+    buf_add_varint(buf, reopening->event_seq);
+    buf_add_u64(buf, reopening->order_hash);
+    add_signed(buf, reopening->event_accepted_at);
+    buf_add_varint(buf, reopening->attempts);
+    add_delta(buf, reopening->at, reopening->event_accepted_at);
+}
+
+enum err reopening_decode(struct span bytes, struct reopening *ret_reopening)
+{
+    struct reader reader = {.in = bytes};
+    struct reopening reopening = {0};
+    read_format(&reader);
+    reopening.webhook = read_u32(&reader);
+    reopening.sequence = reader_varint(&reader);
+    reopening.event_seq = reader_varint(&reader);
+    reopening.order_hash = reader_u64(&reader);
+    reopening.event_accepted_at = read_signed(&reader);
+    reopening.attempts = read_u32(&reader);
+    reopening.at = read_delta(&reader, reopening.event_accepted_at);
+    if (read_end(&reader) != OK || reopening.sequence == 0)
+        return ERR_CORRUPT;
+    *ret_reopening = reopening;
+    return OK;
+}

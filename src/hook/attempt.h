@@ -20,7 +20,8 @@ enum record_kind {
     RECORD_KEY = 4,         /* an idempotency key; delivery/keys */
     RECORD_LANE = 5,        /* snapshot of one lane; lane_encode */
     RECORD_SNAPSHOT_BEGIN = 6,
-    RECORD_SNAPSHOT_END = 7
+    RECORD_SNAPSHOT_END = 7,
+    RECORD_REOPENED = 8 /* struct reopening */
 };
 
 enum outcome {
@@ -72,6 +73,17 @@ struct expiry {
     wall_ms at;
 };
 
+/* Somebody asked for a delivery again: it is due at once, with its schedule restarted. */
+struct reopening {
+    uint32_t webhook;
+    uint64_t sequence;
+    uint64_t event_seq;
+    uint64_t order_hash;
+    wall_ms event_accepted_at;
+    uint32_t attempts; /* so far; numbers go on */
+    wall_ms at;
+};
+
 /* Encoders append; decoders' spans point into `bytes`; ERR_CORRUPT when it does not decode. */
 void attempt_encode(struct buf *buf, const struct attempt *attempt);
 MUST_USE enum err attempt_decode(struct span bytes, struct attempt *ret_attempt);
@@ -79,5 +91,7 @@ void deactivation_encode(struct buf *buf, const struct deactivation *deactivatio
 MUST_USE enum err deactivation_decode(struct span bytes, struct deactivation *ret_deactivation);
 void expiry_encode(struct buf *buf, const struct expiry *expiry);
 MUST_USE enum err expiry_decode(struct span bytes, struct expiry *ret_expiry);
+void reopening_encode(struct buf *buf, const struct reopening *reopening);
+MUST_USE enum err reopening_decode(struct span bytes, struct reopening *ret_reopening);
 
 #endif

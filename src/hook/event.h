@@ -12,7 +12,6 @@
 #include "base/span.h"
 
 #define EVENT_ID_BYTES 16
-#define EVENT_ID_TEXT  30 /* "evt_" + 26 */
 
 /* "This event is the sequence-th one owed to that webhook." */
 struct event_target {

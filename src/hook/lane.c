@@ -101,7 +101,7 @@ void lane_check(const struct lane *lane)
     void *value;
     while (map_next(&lane->retries, &iter, &sequence, &value)) {
         const struct lane_retry *retry = value;
-        ASSERT(retry->sequence == sequence && sequence >= 1 && retry->attempts >= 1);
+        ASSERT(retry->sequence == sequence && sequence >= 1);
         ASSERT(lane_settled(lane, sequence));
         ASSERT(heap_has(&retry->node) == !retry->in_flight);
         ASSERT(retry->in_flight || retry->heap_due == lane_retry_due(lane, retry));
@@ -330,4 +330,25 @@ void lane_fold_expiry(struct lane *lane, const struct expiry *expiry)
     lane->ahead = steps < LANE_WINDOW ? lane->ahead >> steps : 0;
     lane->cursor = through;
     advance(lane);
+}
+
+void lane_fold_reopening(struct lane *lane, const struct reopening *reopening)
+{
+    struct lane_retry *retry = lane_retry_find(lane, reopening->sequence);
+    if (reopening->sequence > lane->last || !lane_settled(lane, reopening->sequence) ||
+        (retry != NULL && retry->in_flight))
+        return;
+    if (retry == NULL) {
+        retry = mem_zero(1, sizeof(*retry));
+        map_put(&lane->retries, reopening->sequence, retry);
+        retry->sequence = reopening->sequence;
+        retry->event_seq = reopening->event_seq;
+        retry->order_hash = reopening->order_hash;
+        retry->event_accepted_at = reopening->event_accepted_at;
+        retry->attempts = reopening->attempts;
+        retry->epoch = lane->epoch;
+    }
+    retry->due_at = reopening->at;
+    retry->step = 0;
+    enqueue(lane, retry);
 }

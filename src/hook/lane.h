@@ -119,6 +119,9 @@ void lane_fold_attempt(struct lane *lane, const struct attempt *attempt);
 void lane_fold_deactivation(struct lane *lane, const struct deactivation *deactivation);
 /* `expired` grows by what was really still owed up to `through`, not by expiry->count. */
 void lane_fold_expiry(struct lane *lane, const struct expiry *expiry);
+/* A delivery whose first attempt is over is a retry again, or its retry is due now with the
+ * schedule restarted. One that was not started, or whose retry is in flight, is left alone. */
+void lane_fold_reopening(struct lane *lane, const struct reopening *reopening);
 
 /* Snapshot of everything above (a lane that was never owed anything encodes in a few bytes). */
 void lane_encode(struct buf *buf, const struct lane *lane);

@@ -138,7 +138,7 @@ static void decode_retry(struct reader *reader, struct lane *lane, uint64_t *seq
     retry->attempts = read_u32(reader);
     retry->epoch = read_u32(reader);
     retry->step = (uint8_t)read_max(reader, UINT8_MAX);
-    require(reader, retry->attempts > 0 && lane_settled(lane, retry->sequence));
+    require(reader, lane_settled(lane, retry->sequence));
     if (reader->failed) {
         free(retry);
         return;

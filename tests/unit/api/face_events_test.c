@@ -227,6 +227,35 @@ static void test_deliveries(void **state)
     event_unref(event);
 }
 
+static void test_retry(void **state)
+{
+    static const struct {
+        enum err code;
+        unsigned status;
+        const char *says;
+    } cases[] = {
+        {ERR_CONFLICT, 409, "inactive"}, {ERR_BUSY, 503, "again"}, {ERR_NOT_FOUND, 404, ""}};
+    struct face *face = *state;
+    char uuid[80], number[80], target[200];
+
+    make(face, uuid, number);
+    struct event *event = make_event(1, 3);
+    face->engine->event = event;
+    (void)snprintf(target, sizeof(target), DELIVERY_PATH "%s/retry", strrchr(number, '/') + 1);
+    call(face, "POST", target, NULL, 202);
+    assert_string_equal(text_of(face->answer, "status"), "retrying");
+    assert_int_equal(face->engine->retried, 42);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        face->engine->retry_code = cases[i].code;
+        refused(face, "POST", target, NULL, cases[i].status, cases[i].says);
+    }
+    face->engine->retried = 0;
+    call_as(face, face->bearer, "POST", target, NULL, 404);
+    refused(face, "POST", "/v1/deliveries/nonsense/retry", NULL, 404, "nonsense");
+    assert_int_equal(face->engine->retried, 0);
+    event_unref(event);
+}
+
 static void test_delivery(void **state)
 {
     struct face *face = *state;
@@ -271,7 +300,7 @@ int main(void)
         FACE_CASE(test_ingest_outcomes), FACE_CASE(test_idempotency_key),
         FACE_CASE(test_event_types),     FACE_CASE(test_event),
         FACE_CASE(test_missed_events),   FACE_CASE(test_deliveries),
-        FACE_CASE(test_delivery),
+        FACE_CASE(test_delivery),        FACE_CASE(test_retry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

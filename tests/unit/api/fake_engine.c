@@ -222,6 +222,13 @@ static struct delivery fake_delivery(struct engine *engine, uint32_t webhook)
                              .attempts = 1};
 }
 
+void engine_retry(struct engine *engine, struct retry_request *request)
+{
+    engine->retried = request->sequence;
+    request->code = engine->retry_code;
+    request->done(request);
+}
+
 enum err engine_webhook_events(struct engine *engine,
                                uint32_t webhook,
                                uint64_t after,

@@ -26,6 +26,8 @@ struct engine {
     struct event *event; /* known to engine_event, engine_delivery and the list; borrowed */
     struct attempt attempt;
     enum delivery_status delivery_status;
+    enum err retry_code; /* what a retry leads to */
+    uint64_t retried;    /* the sequence of the last one */
     uint64_t next;
     struct delivery_query query; /* of the last list */
 };

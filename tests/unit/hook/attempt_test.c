@@ -187,6 +187,25 @@ static void an_expiry_comes_back(void **state)
     buf_release(&buf);
 }
 
+static void a_reopening_comes_back(void **state)
+{
+    struct reopening in = {12, 99999, 1234, UINT64_MAX, INT64_C(1780000000123), 7, 1780000000999};
+    struct reopening out;
+    struct buf buf = BUF_INIT;
+    reopening_encode(&buf, &in);
+    assert_int_equal(reopening_decode(buf_span(&buf), &out), OK);
+    assert_int_equal(out.webhook, 12);
+    assert_int_equal(out.sequence, 99999);
+    assert_int_equal(out.event_seq, 1234);
+    assert_true(out.order_hash == UINT64_MAX);
+    assert_int_equal(out.event_accepted_at, in.event_accepted_at);
+    assert_int_equal(out.attempts, 7);
+    assert_int_equal(out.at, in.at);
+    for (size_t len = 0; len < buf.len; len++)
+        assert_int_equal(reopening_decode(span_make(buf.ptr, len), &out), ERR_CORRUPT);
+    buf_release(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +216,7 @@ int main(void)
         cmocka_unit_test(a_newer_format_is_refused),
         cmocka_unit_test(a_deactivation_comes_back),
         cmocka_unit_test(an_expiry_comes_back),
+        cmocka_unit_test(a_reopening_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -676,6 +676,66 @@ static void many_kinds_of_failure_are_gathered(void **state)
 
 #define LANE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void reopen(struct fixture *f, uint64_t sequence, uint32_t attempts)
+{
+    const struct reopening reopening = {.webhook = 7,
+                                        .sequence = sequence,
+                                        .event_seq = 1000 + sequence,
+                                        .event_accepted_at = T0,
+                                        .attempts = attempts,
+                                        .at = f->now};
+    lane_fold_reopening(&f->lane, &reopening);
+    lane_check(&f->lane);
+}
+
+static void a_finished_delivery_is_opened_again(void **state)
+{
+    struct fixture *f = *state;
+    lane_raise(&f->lane, 3);
+    run(f, 1, VERDICT_DELIVERED);
+    assert_int_equal(lane_owed(&f->lane), 2);
+    reopen(f, 1, 1);
+    assert_int_equal(lane_owed(&f->lane), 3);
+    assert_int_equal(lane_oldest_owed(&f->lane), 1);
+    struct lane_retry *retry = lane_next_retry(&f->lane);
+    assert_int_equal(retry->sequence, 1);
+    assert_int_equal(lane_retry_due(&f->lane, retry), f->now);
+    struct attempt attempt = attempt_of(f, 1);
+    assert_int_equal(attempt.number, 2);
+    finish(f, &attempt, VERDICT_DELIVERED);
+    assert_int_equal(lane_owed(&f->lane), 2);
+    assert_null(lane_next_retry(&f->lane));
+}
+
+static void what_was_not_started_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    lane_raise(&f->lane, 3);
+    reopen(f, 2, 0);
+    reopen(f, 4, 0);
+    assert_int_equal(lane_owed(&f->lane), 3);
+    assert_null(lane_next_retry(&f->lane));
+}
+
+static void a_waiting_retry_is_due_at_once_with_a_fresh_schedule(void **state)
+{
+    struct fixture *f = *state;
+    lane_raise(&f->lane, 1);
+    run(f, 1, VERDICT_FAILED);
+    f->now += 5000;
+    run(f, 1, VERDICT_FAILED);
+    assert_true(lane_retry_due(&f->lane, lane_next_retry(&f->lane)) > f->now);
+    reopen(f, 1, 2);
+    struct lane_retry *retry = lane_next_retry(&f->lane);
+    assert_int_equal(lane_retry_due(&f->lane, retry), f->now);
+    assert_int_equal(retry->step, 0);
+    assert_int_equal(retry->attempts, 2);
+    lane_retry_start(&f->lane, retry);
+    reopen(f, 1, 2); /* in flight: nothing changes */
+    assert_true(retry->in_flight);
+    lane_retry_cancel(&f->lane, retry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -710,6 +770,9 @@ int main(void)
         LANE_TEST(the_ledger_of_a_receiver_that_is_gone),
         LANE_TEST(the_ledger_of_a_webhook_switched_off_by_hand),
         LANE_TEST(many_kinds_of_failure_are_gathered),
+        LANE_TEST(a_finished_delivery_is_opened_again),
+        LANE_TEST(what_was_not_started_is_left_alone),
+        LANE_TEST(a_waiting_retry_is_due_at_once_with_a_fresh_schedule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
