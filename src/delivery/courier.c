@@ -96,7 +96,6 @@ static void lane_join(struct courier *courier, struct work_lane *w, bool proven)
     struct company_ring *ring = company_ring(courier, w->target->webhook.company);
     sched_lane_add(&courier->sched, &ring->sched, &w->sched,
                    (unsigned)courier->engine->settings->webhook_concurrency, proven);
-    w->slow = false;
     w->url_revision = w->target->webhook.url_revision;
     map_put(&courier->lanes, w->lane.webhook, w);
 }
@@ -130,10 +129,8 @@ static void apply_webhook(struct work_lane *w)
     lane_configure(&w->lane, webhook->epoch, webhook->paused, webhook->paused_at);
     w->suspended_until = 0;
     w->url_revision = webhook->url_revision;
-    if (anew) {
+    if (anew)
         sched_lane_reset(&w->courier->sched, &w->sched, same_url && w->sched.breaker.proven);
-        w->slow = false;
-    }
 }
 
 void courier_adopt(struct courier *courier, uint32_t number)

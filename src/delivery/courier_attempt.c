@@ -46,8 +46,8 @@ static struct run *run_new(struct work_lane *w, uint64_t sequence)
     w->in_flight++;
     run->gate = gate_ref(courier, w->target->host_hash);
     run->gate->in_flight++;
-    run->slow = w->slow;
-    run->gate->slow_in_flight += run->slow;
+    run->unproven = w->sched.tier == SCHED_UNPROVEN;
+    run->gate->unproven_in_flight += run->unproven;
     courier->slots_taken++;
     atomic_fetch_add_explicit(&courier->in_flight, 1, memory_order_relaxed);
     return run;
@@ -89,7 +89,7 @@ static void run_end(struct run *run, enum signal_kind signal)
     struct courier *courier = w->courier;
     struct host_gate *gate = run->gate;
     gate->in_flight--;
-    gate->slow_in_flight -= run->slow;
+    gate->unproven_in_flight -= run->unproven;
     work_lane_drop_key(w, run->order_hash);
     mono_ms now = loop_now(courier->loop);
     bool was_dead = work_lane_dead(w);
@@ -367,13 +367,11 @@ static bool network_suspect(const struct run *run, bool answered)
  * enabled again, says nothing about the receiver that is. */
 static enum signal_kind heed(const struct run *run)
 {
-    struct work_lane *w = run->lane;
-    enum http_error error = run->post.result.error;
+    const struct work_lane *w = run->lane;
     if (run->attempt.epoch != w->lane.epoch ||
         run->attempt.url_revision != w->target->webhook.url_revision)
         return SIGNAL_NONE;
-    w->slow = timed_out(error);
-    return signal_of(error, run->post.result.status);
+    return signal_of(run->post.result.error, run->post.result.status);
 }
 
 static void run_done(struct http_post *post)

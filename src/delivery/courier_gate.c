@@ -1,17 +1,18 @@
 /* courier_gate.c: the ceiling of one host:port, and who waits for it.
  *
  * A lane that the scheduler picked but whose host has no room leaves the rings and waits at the
- * gate, in one of three lines: the scheduler may be shut for lanes that are not proven, and those
- * whose last outcome was a time-out share a quarter of the connections, so one line could stand
- * behind a lane that cannot use the room. A lane that is woken and finds the room taken by another
- * line goes back to the head of its own. */
+ * gate. Lanes that are not proven share a quarter of the connections: those of a host that hangs
+ * would otherwise take all that the scheduler has for lanes that are not proven, also those of
+ * other hosts that had no chance yet. They wait in a line of their own, since nobody who may start
+ * should stand behind somebody who may not. A lane that is woken and finds the room taken from the
+ * other line goes back to the head of its own. */
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "delivery/courier_private.h"
 
-/* One in so many connections of a host is for lanes whose last outcome was a time-out. */
-#define SLOW_SHARE 4
+/* One in so many connections of a host is for lanes that are not proven. */
+#define UNPROVEN_SHARE 4
 
 struct host_gate *gate_ref(struct courier *courier, uint64_t hash)
 {
@@ -19,7 +20,7 @@ struct host_gate *gate_ref(struct courier *courier, uint64_t hash)
     if (gate == NULL) {
         gate = mem_zero(1, sizeof *gate);
         gate->hash = hash;
-        for (unsigned line = 0; line < GATE_LINES; line++)
+        for (unsigned line = 0; line < SCHED_TIERS; line++)
             list_init(&gate->waiting[line]);
         map_put(&courier->hosts, hash, gate);
     }
@@ -35,29 +36,23 @@ void gate_unref(struct courier *courier, struct host_gate *gate)
     free(gate);
 }
 
-static bool has_room(const struct courier *courier, const struct host_gate *gate, bool slow)
+static bool
+has_room(const struct courier *courier, const struct host_gate *gate, enum sched_tier tier)
 {
     unsigned ceiling = (unsigned)courier->engine->settings->host_connections;
-    unsigned share = ceiling < SLOW_SHARE ? 1 : ceiling / SLOW_SHARE;
-    return gate->in_flight < ceiling && (!slow || gate->slow_in_flight < share);
+    unsigned share = ceiling < UNPROVEN_SHARE ? 1 : ceiling / UNPROVEN_SHARE;
+    return gate->in_flight < ceiling && (tier == SCHED_PROVEN || gate->unproven_in_flight < share);
 }
 
 bool gate_has_room(const struct work_lane *w)
 {
-    return has_room(w->courier, w->gate, w->slow);
-}
-
-static enum gate_line line_of(const struct work_lane *w)
-{
-    if (w->slow)
-        return GATE_SLOW;
-    return w->sched.tier == SCHED_PROVEN ? GATE_PROVEN : GATE_UNPROVEN;
+    return has_room(w->courier, w->gate, w->sched.tier);
 }
 
 void gate_wait(struct work_lane *w)
 {
     ASSERT(!w->gated);
-    w->line = line_of(w);
+    w->line = w->sched.tier;
     struct list *line = &w->gate->waiting[w->line];
     if (w->woken)
         list_push_front(line, &w->gate_node);
@@ -69,9 +64,9 @@ void gate_wait(struct work_lane *w)
 
 void gate_change_line(struct work_lane *w)
 {
-    if (!w->gated || w->line == line_of(w))
+    if (!w->gated || w->line == w->sched.tier)
         return;
-    w->line = line_of(w);
+    w->line = w->sched.tier;
     list_remove(&w->gate_node);
     list_push_back(&w->gate->waiting[w->line], &w->gate_node);
 }
@@ -81,7 +76,7 @@ void gate_change_line(struct work_lane *w)
 static void wake_line(struct courier *courier, struct host_gate *gate, unsigned line)
 {
     bool ready = false;
-    while (!ready && has_room(courier, gate, line == GATE_SLOW)) {
+    while (!ready && has_room(courier, gate, (enum sched_tier)line)) {
         struct list *node = list_pop_front(&gate->waiting[line]);
         if (node == NULL)
             break;
@@ -102,9 +97,9 @@ void gate_wake(struct courier *courier, struct host_gate *gate)
         return;
     gate->waking = true;
     gate->refs++;
-    for (unsigned i = 0; i < GATE_LINES; i++)
-        wake_line(courier, gate, (gate->turn + i) % GATE_LINES);
-    gate->turn = (gate->turn + 1) % GATE_LINES;
+    for (unsigned i = 0; i < SCHED_TIERS; i++)
+        wake_line(courier, gate, (gate->turn + i) % SCHED_TIERS);
+    gate->turn = (gate->turn + 1) % SCHED_TIERS;
     gate->waking = false;
     gate_unref(courier, gate);
 }

@@ -60,18 +60,15 @@ struct company_ring {
     uint32_t number;
 };
 
-/* The lines of lanes that wait for room at a host. */
-enum gate_line { GATE_PROVEN, GATE_UNPROVEN, GATE_SLOW, GATE_LINES };
-
 /* The ceiling of one host:port, shared by all lanes that point there. */
 struct host_gate {
     uint64_t hash;
     unsigned refs; /* lanes that point here and attempts in flight; freed at 0 */
     unsigned in_flight;
-    unsigned slow_in_flight;         /* of those, started by lanes that were slow then */
-    bool waking;                     /* gate_wake is at work */
-    unsigned turn;                   /* the line that is woken first next time */
-    struct list waiting[GATE_LINES]; /* lanes that could start but for the ceiling, in order */
+    unsigned unproven_in_flight;      /* of those, started by lanes that were not proven then */
+    bool waking;                      /* gate_wake is at work */
+    unsigned turn;                    /* the line that is woken first next time */
+    struct list waiting[SCHED_TIERS]; /* lanes that could start but for the ceiling, in order */
 };
 
 /* Where a lane delivers to: immutable, shared with the attempts that were started with it. */
@@ -107,9 +104,8 @@ struct work_lane {
     struct host_gate *gate;
     struct list gate_node; /* in gate->waiting */
     bool gated;
-    enum gate_line line;   /* where, while gated */
+    enum sched_tier line;  /* where, while gated */
     bool woken;            /* by the gate, and not picked since */
-    bool slow;             /* the last outcome was a time-out */
     uint32_t url_revision; /* that the breaker knows */
     uint64_t flight;       /* bit i: the first attempt of cursor + 1 + i is in flight */
     unsigned in_flight;    /* attempts, and retries whose event is being read */
@@ -136,8 +132,8 @@ struct run {
     struct event *event;
     uint64_t sequence;
     bool retry;
-    bool slow; /* counts in gate->slow_in_flight */
-    bool sent; /* post is with the client */
+    bool unproven; /* counts in gate->unproven_in_flight */
+    bool sent;     /* post is with the client */
     uint64_t order_hash;
     struct attempt attempt;
     struct http_post post;
@@ -181,7 +177,7 @@ void gate_unref(struct courier *courier, struct host_gate *gate);
 bool gate_has_room(const struct work_lane *w);
 /* The lane, just picked, found no room. */
 void gate_wait(struct work_lane *w);
-/* Whether it is proven, or slow, may have changed. */
+/* Whether it is proven may have changed. */
 void gate_change_line(struct work_lane *w);
 /* To be called whenever the gate may have room that nobody takes: lets those who wait try again,
  * one by one, until one of each line is on the scheduler's rings. So while there is room and

@@ -45,13 +45,6 @@ enum signal_kind signal_of(enum http_error error, unsigned status)
     return SIGNAL_COHORT;
 }
 
-bool timed_out(enum http_error error)
-{
-    return error == HTTP_ERR_TIMEOUT_DNS || error == HTTP_ERR_TIMEOUT_CONNECT ||
-           error == HTTP_ERR_TIMEOUT_TLS || error == HTTP_ERR_TIMEOUT_SEND ||
-           error == HTTP_ERR_TIMEOUT_RESPONSE;
-}
-
 static bool is_tls(enum http_error error)
 {
     return error == HTTP_ERR_TLS_HANDSHAKE || error == HTTP_ERR_TLS_CERTIFICATE ||

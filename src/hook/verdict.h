@@ -27,8 +27,6 @@ enum signal_kind {
     SIGNAL_COHORT,  /* a smaller window, and perhaps dead */
 };
 enum signal_kind signal_of(enum http_error error, unsigned status);
-/* The receiver let the deadline pass: such webhooks share a part of their host's connections. */
-bool timed_out(enum http_error error);
 
 /* One line for people: "HTTP 503", "time-out while waiting for the response", "the certificate is
  * not trusted: self-signed certificate", or the detail alone. */

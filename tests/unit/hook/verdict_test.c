@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -61,15 +60,6 @@ static void every_outcome_has_its_signal(void **state)
     }
 }
 
-static void time_outs_are_told_from_the_rest(void **state)
-{
-    for (int number = 0; number < HTTP_ERROR_COUNT; number++) {
-        enum http_error error = (enum http_error)number;
-        bool named = strncmp(http_error_slug(error), "timeout", 7) == 0;
-        assert_int_equal(timed_out(error), named && !http_error_is_local(error));
-    }
-}
-
 static void
 assert_text(enum http_error error, unsigned status, const char *detail, const char *expected)
 {
@@ -97,7 +87,6 @@ int main(void)
         cmocka_unit_test(our_own_troubles_are_told_from_theirs),
         cmocka_unit_test(an_error_outweighs_the_status),
         cmocka_unit_test(every_outcome_has_its_signal),
-        cmocka_unit_test(time_outs_are_told_from_the_rest),
         cmocka_unit_test(says_it_in_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
