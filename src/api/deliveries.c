@@ -1,6 +1,7 @@
 /* deliveries.c: the delivery log: what was owed to a webhook, and every attempt of it.
  *
  * Listed by cursor, not by page: the log grows at its head while it is read. */
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -298,6 +299,10 @@ static void add_attempt(struct buf *buf, const struct attempt *attempt, struct s
                attempt->total_us);
     buf_printf(buf, ",\"connection_reused\":%s,\"tls_resumed\":%s",
                attempt->reused ? "true" : "false", attempt->resumed ? "true" : "false");
+    char peer[INET6_ADDRSTRLEN] = "";
+    if (attempt->peer_len > 0)
+        inet_ntop(attempt->peer_len == 4 ? AF_INET : AF_INET6, attempt->peer, peer, sizeof(peer));
+    add_text_or_null(buf, "peer", span_from(peer));
     add_text_or_null(buf, "request", head);
     add_text_or_null(buf, "response_body", attempt->body);
     buf_add_char(buf, '}');
@@ -406,9 +411,10 @@ static void retry_done(struct retry_request *request)
         call_answer(call, 202, &body);
         break;
     case ERR_CONFLICT:
-        call_fail(call, 409,
-                  "the webhook is inactive, or the delivery still waits for its first attempt: enable "
-                  "the webhook (PUT active:true), which brings what it is owed");
+        call_fail(
+            call, 409,
+            "the webhook is inactive, or the delivery still waits for its first attempt: enable "
+            "the webhook (PUT active:true), which brings what it is owed");
         break;
     case ERR_BUSY:
         call_fail(call, 503, "the webhook's URL was changed this moment; try again in a second");

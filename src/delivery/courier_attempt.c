@@ -246,6 +246,17 @@ static void local_trouble(struct run *run)
                LOG_TEXT("reason", words));
 }
 
+static void fill_peer(struct attempt *attempt, const struct sockaddr_storage *peer)
+{
+    if (peer->ss_family == AF_INET) {
+        attempt->peer_len = 4;
+        memcpy(attempt->peer, &((const struct sockaddr_in *)peer)->sin_addr, 4);
+    } else if (peer->ss_family == AF_INET6) {
+        attempt->peer_len = 16;
+        memcpy(attempt->peer, &((const struct sockaddr_in6 *)peer)->sin6_addr, 16);
+    }
+}
+
 static void fill_attempt(struct run *run)
 {
     struct attempt *attempt = &run->attempt;
@@ -259,6 +270,7 @@ static void fill_attempt(struct run *run)
     attempt->tls_us = post->result.tls_us;
     attempt->first_byte_us = post->result.first_byte_us;
     attempt->total_us = post->result.total_us;
+    fill_peer(attempt, &post->result.peer);
     attempt->detail = span_from(post->result.detail);
     attempt->body = post->result.body;
 }

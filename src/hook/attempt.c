@@ -2,6 +2,8 @@
  * delivered takes about 45 bytes. */
 #include "hook/attempt.h"
 
+#include <string.h>
+
 #include "hook/codec.h"
 
 enum { FORMAT = 1 };
@@ -34,6 +36,7 @@ void attempt_encode(struct buf *buf, const struct attempt *attempt)
     buf_add_varint(buf, attempt->tls_us);
     buf_add_varint(buf, attempt->first_byte_us);
     buf_add_varint(buf, attempt->total_us);
+    buf_add_blob(buf, span_make(attempt->peer, attempt->peer_len));
     buf_add_blob(buf, attempt->detail);
     buf_add_blob(buf, attempt->body);
 }
@@ -53,6 +56,18 @@ static void read_timings(struct reader *reader, struct attempt *attempt)
     attempt->tls_us = read_u32(reader);
     attempt->first_byte_us = read_u32(reader);
     attempt->total_us = read_u32(reader);
+}
+
+static void read_peer(struct reader *reader, struct attempt *attempt)
+{
+    struct span peer = reader_blob(reader);
+    if (peer.len != 0 && peer.len != 4 && peer.len != 16) {
+        reader->failed = true;
+        return;
+    }
+    attempt->peer_len = (uint8_t)peer.len;
+    if (peer.len > 0)
+        memcpy(attempt->peer, peer.ptr, peer.len);
 }
 
 enum err attempt_decode(struct span bytes, struct attempt *ret_attempt)
@@ -84,6 +99,7 @@ enum err attempt_decode(struct span bytes, struct attempt *ret_attempt)
     attempt.http_status = (uint16_t)read_max(&reader, UINT16_MAX);
     attempt.error = (uint16_t)read_max(&reader, UINT16_MAX);
     read_timings(&reader, &attempt);
+    read_peer(&reader, &attempt);
     attempt.detail = reader_blob(&reader);
     attempt.body = reader_blob(&reader);
     bool numbered = attempt.number > 0 || attempt.outcome == OUTCOME_FAILED;

@@ -52,6 +52,8 @@ struct attempt {
     uint16_t error;       /* enum http_error by value of its slug table; 0 = none */
     bool reused, resumed;
     uint32_t dns_us, connect_us, tls_us, first_byte_us, total_us;
+    uint8_t peer[16];   /* the address that was reached: 4 or 16 bytes, network order */
+    uint8_t peer_len;   /* 0 = none was */
     struct span detail; /* exact words of the error, at most 160 bytes */
     struct span body;   /* first bytes of a failed response */
 };

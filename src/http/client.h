@@ -62,7 +62,8 @@ struct http_post {
         int64_t retry_after_s; /* from Retry-After (seconds or date); -1 absent */
         bool reused;           /* ran on a kept connection */
         bool resumed;          /* TLS session resumed */
-        uint32_t dns_us, connect_us, tls_us, first_byte_us, total_us; /* phases; 0 = none */
+        /* Phases; 0 = did not happen. The last one of a failure ends with the failure. */
+        uint32_t dns_us, connect_us, tls_us, first_byte_us, total_us;
         char detail[160];             /* "certificate has expired"; empty = use the sentence */
         struct span body;             /* first bytes of a non-2xx body; valid until done returns */
         struct sockaddr_storage peer; /* address used; ss_family 0 when none was reached */

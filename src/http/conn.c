@@ -120,8 +120,38 @@ void conn_end_attempt(struct conn *conn, enum http_error error, const char *deta
     attempt_finish(attempt, error, detail);
 }
 
+/* The phase in which it failed gets the time that it had, so that the phases add up to the total.
+ */
+static void end_last_phase(struct conn *conn)
+{
+    struct http_post *post = conn->attempt->post;
+    switch (conn->state) {
+    case CONN_RESOLVING:
+        post->result.dns_us = conn_end_phase(conn);
+        return;
+    case CONN_DIALING:
+        post->result.connect_us = conn_end_phase(conn);
+        return;
+    case CONN_HANDSHAKE:
+        post->result.tls_us = conn_end_phase(conn);
+        return;
+    case CONN_SENDING:
+    case CONN_WAITING:
+        if (post->result.first_byte_us == 0)
+            post->result.first_byte_us = conn_end_phase(conn);
+        return;
+    case CONN_KEEPING:
+    case CONN_DRAINING:
+    case CONN_IDLE:
+    case CONN_CLOSED:
+        return;
+    }
+}
+
 void conn_fail(struct conn *conn, enum http_error error, const char *detail)
 {
+    if (conn->attempt != NULL)
+        end_last_phase(conn);
     conn_end_attempt(conn, error, detail);
     conn_close(conn, false);
 }

@@ -124,6 +124,24 @@ def test_timings_in_microseconds(company, receiver):
     assert 200_000 <= first["total"] < 5_500_000 and first["first_byte"] <= first["total"]
 
 
+@pytest.mark.parametrize("behaviour, phase", [
+    (behaviours.hang, "first_byte"), (behaviours.reset, "first_byte")], ids=["hang", "reset"])
+def test_the_phase_that_failed_has_its_time(make_server, receiver, behaviour, phase):
+    """The phases add up to the total, so one sees where the time went."""
+    company = make_server("--deliver-timeout-ms", "300").start().add_company()
+    webhook = company.subscribe(receiver.on("/hook", behaviour))
+    spent = timings(company.wait_attempt(webhook, company.post_event())[0])
+    total = spent.pop("total")
+    assert spent[phase] > 0
+    assert total * 0.8 - 5000 <= sum(spent.values()) <= total + 5000, spent
+
+
+def test_the_address_that_was_reached(company, receiver):
+    webhook = company.subscribe(receiver, "/peer", host="localhost")
+    attempt = company.wait_attempt(webhook, company.post_event())[0]
+    assert attempt["peer"] == "127.0.0.1"
+
+
 def test_every_attempt_is_there(acme, receiver):
     receiver.on("/hook", behaviours.fail_first(2, 503))
     webhook = acme.subscribe(receiver)
