@@ -8,7 +8,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
 build_packages=(gcc meson ninja-build pkg-config libc6-dev libssl-dev libmicrohttpd-dev
-    libc-ares-dev libjansson-dev libsqlite3-dev libcmocka-dev)
+    libc-ares-dev libjansson-dev libsqlite3-dev libcmocka-dev libcurl4-openssl-dev)
 test_packages=(python3 python3-pytest python3-requests python3-cryptography ca-certificates)
 check_packages=(clang-14 clang-tidy-14 clang-format-14)
 

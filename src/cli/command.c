@@ -31,6 +31,12 @@ void command_add_help(struct buf *buf, const struct command *command)
     buf_add_char(buf, '\n');
     if (command->shows_settings)
         settings_add_help(buf);
+    else if (command->calls_api)
+        buf_add_text(buf, "Environment: HOOKSWITCH_URL (or --url; default http://127.0.0.1:8080), "
+                          "HOOKSWITCH_API_ID\n(or --api-id), HOOKSWITCH_API_TOKEN; "
+                          "HOOKSWITCH_CA_FILE (or --ca-file FILE) for a private CA.\n"
+                          "On a terminal the answer is text, else JSON; --table and --json say "
+                          "otherwise.\n");
     else
         buf_add_text(buf, "Every setting of `hookswitch help serve` may be given too; --data DIR "
                           "says which server is meant\n(default ./hookswitch-data).\n");

@@ -16,6 +16,7 @@ struct command {
     const char *summary;  /* one sentence */
     const char *help;     /* what more there is to say; NULL = nothing */
     bool shows_settings;  /* its help lists all settings */
+    bool calls_api;       /* it takes no settings but the flags of remote.h */
     /* argv begins behind the command's name. */
     int (*run)(const struct command *command, int argc, char *const *argv);
 };
@@ -24,6 +25,11 @@ extern const struct command command_serve;
 extern const struct command command_company;
 extern const struct command command_credential;
 extern const struct command command_settings;
+extern const struct command command_webhooks;
+extern const struct command command_events;
+extern const struct command command_deliveries;
+extern const struct command command_backup;
+extern const struct command command_restore;
 
 void command_add_help(struct buf *buf, const struct command *command);
 /* Prints the help on stdout, returns 0. */

@@ -12,10 +12,17 @@
 #include "sys/signal.h"
 
 static const struct command *const commands[] = {
+    /* the server and its data directory */
     &command_serve,
     &command_company,
     &command_credential,
     &command_settings,
+    &command_backup,
+    &command_restore,
+    /* clients of the API */
+    &command_webhooks,
+    &command_events,
+    &command_deliveries,
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -12,6 +12,7 @@ struct table {
     char **cells; /* copies, row by row, the heads first */
     size_t n_cells;
     size_t n_columns;
+    size_t width; /* of the terminal: the last column is cut to it; 0 = not cut */
 };
 
 void table_init(struct table *table, const char *const *heads, size_t n_columns);

@@ -189,6 +189,40 @@ struct store_stats {
 };
 void store_stats(struct store *store, struct store_stats *ret_stats);
 
+/* --- copies of a whole data directory; no open store is needed --- */
+
+/* While a copy goes on: bytes done and about how many there will be. false = stop. */
+struct store_watch {
+    bool (*step)(void *ctx, uint64_t done, uint64_t total);
+    void *ctx;
+};
+struct store_copied {
+    uint64_t files, bytes;
+    uint64_t first_seq, event_seq; /* oldest and last event in the copy; event_seq 0 = none */
+    uint64_t block;                /* last commit in the copy, 0 = none */
+    wall_ms time;                  /* of that commit */
+};
+/* Copies the data in `from` into `to`, an existing directory of our own, while a server works on
+ * `from` or not. The copy is what a power cut at some moment of the call would have left: all that
+ * was acknowledged before the call is in it. Durable on return. What an earlier copy left in `to`
+ * is removed first; after a failure nothing is left there. Takes no lock and changes nothing, but
+ * a write-ahead log that a crash left may be folded into its file. ERR_NOT_FOUND when `from` holds
+ * no data; ERR_SHUTDOWN when the watch said stop. Blocks; any thread. */
+MUST_USE enum err store_backup(const char *from,
+                               const char *to,
+                               const struct store_watch *watch,
+                               struct store_copied *ret_copied,
+                               struct error *error);
+/* The way back: as store_backup, and verifies every file of the copy (format, SQLite's integrity
+ * check, that the log has no gap). `to` is an existing, empty directory and becomes a data
+ * directory with the last step: until then no store can be opened there. ERR_CORRUPT when the copy
+ * is bad. */
+MUST_USE enum err store_restore(const char *from,
+                                const char *to,
+                                const struct store_watch *watch,
+                                struct store_copied *ret_copied,
+                                struct error *error);
+
 /* --- faults, for tests: the nth write, fsync or rename from now on fails once --- */
 enum store_fault { STORE_FAULT_NONE, STORE_FAULT_WRITE, STORE_FAULT_SYNC, STORE_FAULT_FULL };
 void store_inject_fault(struct store *store, enum store_fault fault, unsigned countdown);

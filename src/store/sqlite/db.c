@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* Readers hold no transaction over 100 ms, so whoever waits longer than this found a bug. */
-#define BUSY_MS 10000
-
 void db_close(struct db *db)
 {
     if (db->sqlite == NULL)
@@ -111,7 +108,7 @@ enum err db_open(struct db *db,
     enum err err = rc == SQLITE_OK ? OK : db_error(db, rc, "open", error);
     if (err == OK) {
         sqlite3_extended_result_codes(db->sqlite, 1);
-        sqlite3_busy_timeout(db->sqlite, BUSY_MS);
+        sqlite3_busy_timeout(db->sqlite, DB_BUSY_MS);
         err = read_format(db, ret_format, error);
     }
     if (err == OK)

@@ -14,6 +14,10 @@
 /* Of all files; a file with a greater one was written by a newer program and is left alone. */
 #define DB_FORMAT 1
 
+/* Readers of ours hold no transaction over 100 ms, so whoever waits longer than this found a bug.
+ */
+#define DB_BUSY_MS 10000
+
 struct db {
     sqlite3 *sqlite;
     char path[PATH_MAX];

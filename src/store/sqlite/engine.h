@@ -48,8 +48,9 @@ struct log_writer {
     struct db db;
     sqlite3_stmt *begin, *commit, *rollback;
     sqlite3_stmt *put_event, *put_block, *put_mark;
-    int wal_pages;  /* in the WAL after the last commit */
-    int wal_copied; /* of them, checkpointed */
+    int wal_pages;            /* in the WAL after the last commit */
+    int wal_copied;           /* of them, checkpointed */
+    int64_t restart_after_us; /* no waiting for readers before */
 };
 
 struct sqlite_store {
@@ -91,6 +92,15 @@ static inline struct sqlite_store *sqlite_of(struct store *store)
 }
 
 /* --- log_file.c, log_open.c --- */
+/* The first seqs in the names of all files of one kind ("log", "index") in a directory, ascending;
+ * free ret->list. */
+struct log_names {
+    uint64_t *list;
+    size_t n;
+};
+MUST_USE enum err
+log_names_read(const char *dir, const char *kind, struct log_names *ret, struct error *error);
+void log_names_path(const char *dir, const char *kind, uint64_t seq, char ret[PATH_MAX]);
 void log_file_path(const struct sqlite_store *s,
                    const char *kind,
                    uint64_t seq,

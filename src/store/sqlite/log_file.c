@@ -16,8 +16,13 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sys/clock.h"
 
-#define WAL_PAGES_MAX (4 * 4096) /* a reader stood in the way so long: wait for it */
+#define WAL_PAGES_MAX                                                          \
+    (4 * 4096) /* a reader stood in the way so long: wait for it, but shortly: \
+                * commits wait as well, and a backup reads for a while */
+#define RESTART_WAIT_MS  100
+#define RESTART_EVERY_US 1000000
 
 static const char schema[] =
     "CREATE TABLE event(seq INTEGER PRIMARY KEY, id BLOB, company INTEGER, name TEXT,"
@@ -29,10 +34,15 @@ static const char schema[] =
     " snapshot INTEGER, last_id BLOB, last_time INTEGER);"
     "PRAGMA user_version=1;";
 
+void log_names_path(const char *dir, const char *kind, uint64_t seq, char ret[PATH_MAX])
+{
+    int n = snprintf(ret, PATH_MAX, "%s/%s-%020" PRIu64 ".db", dir, kind, seq);
+    ASSERT(n > 0 && n < PATH_MAX);
+}
+
 void log_file_path(const struct sqlite_store *s, const char *kind, uint64_t seq, char ret[PATH_MAX])
 {
-    int n = snprintf(ret, PATH_MAX, "%s/%s-%020" PRIu64 ".db", s->dir, kind, seq);
-    ASSERT(n > 0 && n < PATH_MAX);
+    log_names_path(s->dir, kind, seq, ret);
 }
 
 static void remove_file(const char *path)
@@ -223,14 +233,20 @@ void log_checkpoint(struct sqlite_store *s, int pages)
     struct log_writer *writer = &s->writer;
     if (writer->wal_pages - writer->wal_copied < pages)
         return;
-    int mode =
-        writer->wal_pages >= WAL_PAGES_MAX ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
+    int mode = SQLITE_CHECKPOINT_PASSIVE;
+    mono_us now = clock_mono_us();
+    if (writer->wal_pages >= WAL_PAGES_MAX && now >= writer->restart_after_us) {
+        mode = SQLITE_CHECKPOINT_RESTART;
+        writer->restart_after_us = now + RESTART_EVERY_US;
+    }
     int n = 0;
     int copied = 0;
+    sqlite3_busy_timeout(writer->db.sqlite, RESTART_WAIT_MS);
     /* Not an error of the log when it fails: all is safe in the WAL, and a later one repeats it. */
     if (sqlite3_wal_checkpoint_v2(writer->db.sqlite, NULL, mode, &n, &copied) == SQLITE_OK &&
         copied >= 0)
         writer->wal_copied = copied;
+    sqlite3_busy_timeout(writer->db.sqlite, DB_BUSY_MS);
 }
 
 void log_files_close(struct sqlite_store *s)

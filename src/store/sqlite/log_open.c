@@ -16,19 +16,13 @@ static int compare_seqs(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-struct seqs {
-    uint64_t *list;
-    size_t n;
-};
-
-/* The first seqs in the names of all files of one kind, ascending. */
-static enum err
-list_files(const struct sqlite_store *s, const char *kind, struct seqs *ret, struct error *error)
+enum err
+log_names_read(const char *path, const char *kind, struct log_names *ret, struct error *error)
 {
-    *ret = (struct seqs){0};
-    DIR *dir = opendir(s->dir);
+    *ret = (struct log_names){0};
+    DIR *dir = opendir(path);
     if (dir == NULL)
-        return error_set(error, ERR_STORE, "cannot read the directory \"%s\": %s", s->dir,
+        return error_set(error, ERR_STORE, "cannot read the directory \"%s\": %s", path,
                          strerror(errno));
     size_t prefix = strlen(kind);
     const struct dirent *entry;
@@ -234,10 +228,10 @@ static enum err open_writer(struct sqlite_store *s, struct error *error)
     return err == OK ? log_writer_prepare(&s->writer, error) : err;
 }
 
-static void remove_orphans(struct sqlite_store *s, const struct seqs *logs)
+static void remove_orphans(struct sqlite_store *s, const struct log_names *logs)
 {
-    struct seqs indexes;
-    if (list_files(s, "index", &indexes, NULL) != OK)
+    struct log_names indexes;
+    if (log_names_read(s->dir, "index", &indexes, NULL) != OK)
         return;
     for (size_t i = 0; i < indexes.n; i++) {
         if (logs->n > 0 && bsearch(&indexes.list[i], logs->list, logs->n, sizeof(*logs->list),
@@ -269,8 +263,8 @@ enum err log_files_check(struct sqlite_store *s, struct error *error)
     static const char *const kinds[] = {"log", "index"};
     enum err err = OK;
     for (size_t k = 0; k < 2 && err == OK; k++) {
-        struct seqs files;
-        err = list_files(s, kinds[k], &files, error);
+        struct log_names files;
+        err = log_names_read(s->dir, kinds[k], &files, error);
         for (size_t i = 0; i < files.n && err == OK; i++)
             err = check_format(s, kinds[k], files.list[i], error);
         free(files.list);
@@ -280,16 +274,16 @@ enum err log_files_check(struct sqlite_store *s, struct error *error)
 
 bool log_files_exist(struct sqlite_store *s)
 {
-    struct seqs logs = {0};
-    bool exist = list_files(s, "log", &logs, NULL) == OK && logs.n > 0;
+    struct log_names logs = {0};
+    bool exist = log_names_read(s->dir, "log", &logs, NULL) == OK && logs.n > 0;
     free(logs.list);
     return exist;
 }
 
 enum err log_files_open(struct sqlite_store *s, struct error *error)
 {
-    struct seqs logs;
-    enum err err = list_files(s, "log", &logs, error);
+    struct log_names logs;
+    enum err err = log_names_read(s->dir, "log", &logs, error);
     if (err != OK)
         return err;
     for (size_t i = 0; i < logs.n && err == OK; i++)
