@@ -10,6 +10,7 @@
 #include "cli/table.h"
 
 #define BAR_WIDTH 40
+#define PHASE_MAX UINT32_MAX /* what a server can count; sums do not overflow */
 
 void view_delivery_list(struct buf *out, const struct view *view, const json_t *answer)
 {
@@ -72,7 +73,7 @@ static json_int_t phase_us(const json_t *timings, const char *name)
 {
     json_int_t us = view_number(timings, name);
 
-    return us < 0 ? 0 : us;
+    return us < 0 ? 0 : us > PHASE_MAX ? PHASE_MAX : us;
 }
 
 /* Where of BAR_WIDTH columns `us` of `total` falls. */

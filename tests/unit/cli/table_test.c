@@ -26,10 +26,31 @@ static void columns_line_up(void **state)
     buf_release(&text);
 }
 
+static void last_column_is_cut_to_the_width(void **state)
+{
+    static const char *const heads[] = {"id", "url"};
+    static const char *const row[] = {"1", "Z\xc3\xbcrich-Z\xc3\xbcrich-AG"};
+    struct table table;
+    struct buf text = BUF_INIT;
+
+    table_init(&table, heads, 2);
+    table_add(&table, row);
+    table.width = 14;
+    table_print(&table, &text);
+    assert_string_equal(text.ptr, "id  url\n1   Z\xc3\xbcrich-...\n");
+    buf_clear(&text);
+    table.width = 11; /* less room than is worth it */
+    table_print(&table, &text);
+    assert_string_equal(text.ptr, "id  url\n1   Z\xc3\xbcrich-Z\xc3\xbcrich-AG\n");
+    table_release(&table);
+    buf_release(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_line_up),
+        cmocka_unit_test(last_column_is_cut_to_the_width),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
