@@ -115,6 +115,9 @@ static void add_lanes(struct buf *buf, struct metrics *m)
     add_one(buf, "lanes_on_hold", "gauge",
             "Lanes that hold what they are owed because their webhook is inactive.",
             atomic_load(&m->lanes_inactive));
+    add_one(buf, "lanes_dead", "gauge",
+            "Lanes whose receiver cannot be reached and that wait for a probe.",
+            atomic_load(&m->lanes_dead));
     add_one(buf, "deliveries_owed", "gauge",
             "Deliveries that are not finished, held ones included.",
             atomic_load(&m->deliveries_owed));

@@ -17,7 +17,7 @@
 /* Descriptors that are not for idle connections: files, listeners, inbound connections. */
 #define RESERVED_FDS 512
 
-/* --- targets and hosts --- */
+/* --- targets --- */
 
 struct target *target_ref(struct target *target)
 {
@@ -61,56 +61,6 @@ static struct target *target_new(struct webhook *webhook)
     return target;
 }
 
-struct host_gate *gate_ref(struct courier *courier, uint64_t hash)
-{
-    struct host_gate *gate = map_get(&courier->hosts, hash);
-    if (gate == NULL) {
-        gate = mem_zero(1, sizeof *gate);
-        gate->hash = hash;
-        list_init(&gate->waiting);
-        map_put(&courier->hosts, hash, gate);
-    }
-    gate->refs++;
-    return gate;
-}
-
-void gate_unref(struct courier *courier, struct host_gate *gate)
-{
-    if (--gate->refs > 0)
-        return;
-    map_remove(&courier->hosts, gate->hash);
-    free(gate);
-}
-
-static bool has_room(const struct courier *courier, const struct host_gate *gate)
-{
-    return gate->in_flight < (unsigned)courier->engine->settings->host_connections;
-}
-
-/* A lane that is woken may turn out to have nothing to start (it was switched off meanwhile), so
- * one end of an attempt cannot simply wake one lane. `waking` makes the calls that come from the
- * lanes themselves flat: no recursion over the length of the queue. */
-void gate_wake(struct courier *courier, struct host_gate *gate)
-{
-    if (gate->waking)
-        return;
-    gate->waking = true;
-    gate->refs++;
-    bool ready = false;
-    while (!ready && has_room(courier, gate)) {
-        struct list *node = list_pop_front(&gate->waiting);
-        if (node == NULL)
-            break;
-        struct work_lane *w = CONTAINER_OF(node, struct work_lane, gate_node);
-        bool stays = !w->gone && !w->moving;
-        w->gated = false;
-        work_lane_update(w);
-        ready = stays && w->sched.state == SCHED_READY;
-    }
-    gate->waking = false;
-    gate_unref(courier, gate);
-}
-
 struct results *courier_results(struct courier *courier)
 {
     if (courier->results == NULL)
@@ -128,6 +78,39 @@ void courier_flush(struct courier *courier)
 
 /* --- lanes come and go --- */
 
+static struct company_ring *company_ring(struct courier *courier, uint32_t number)
+{
+    struct company_ring *ring = map_get(&courier->companies, number);
+    if (ring != NULL)
+        return ring;
+    ring = mem_zero(1, sizeof *ring);
+    ring->number = number;
+    sched_company_init(&ring->sched);
+    map_put(&courier->companies, number, ring);
+    return ring;
+}
+
+/* The lane is this courier's from now on. proven: its last outcome was one of this receiver. */
+static void lane_join(struct courier *courier, struct work_lane *w, bool proven)
+{
+    struct company_ring *ring = company_ring(courier, w->target->webhook.company);
+    sched_lane_add(&courier->sched, &ring->sched, &w->sched,
+                   (unsigned)courier->engine->settings->webhook_concurrency, proven);
+    w->url_revision = w->target->webhook.url_revision;
+    map_put(&courier->lanes, w->lane.webhook, w);
+}
+
+static void lane_leave(struct courier *courier, struct work_lane *w)
+{
+    struct company_ring *ring = CONTAINER_OF(w->sched.company, struct company_ring, sched);
+    sched_lane_remove(&courier->sched, &w->sched);
+    if (ring->sched.lanes == 0) {
+        map_remove(&courier->companies, ring->number);
+        free(ring);
+    }
+    map_remove(&courier->lanes, w->lane.webhook);
+}
+
 static void copy_lane(void *ctx, const struct lane *lane)
 {
     lane_encode(ctx, lane);
@@ -141,8 +124,13 @@ static bool is_mine(const struct courier *courier, const struct target *target)
 static void apply_webhook(struct work_lane *w)
 {
     const struct webhook *webhook = &w->target->webhook;
+    bool same_url = webhook->url_revision == w->url_revision;
+    bool anew = !same_url || webhook->epoch > w->lane.epoch;
     lane_configure(&w->lane, webhook->epoch, webhook->paused, webhook->paused_at);
     w->suspended_until = 0;
+    w->url_revision = webhook->url_revision;
+    if (anew)
+        sched_lane_reset(&w->courier->sched, &w->sched, same_url && w->sched.breaker.proven);
 }
 
 void courier_adopt(struct courier *courier, uint32_t number)
@@ -161,9 +149,9 @@ void courier_adopt(struct courier *courier, uint32_t number)
     if (buf.len > 0 && lane_decode(buf_span(&buf), &w->lane) != OK)
         BUG("the lane of webhook %u cannot be copied", number);
     buf_release(&buf);
+    lane_join(courier, w, w->lane.proven);
     apply_webhook(w);
     w->loaded = w->lane.cursor;
-    map_put(&courier->lanes, number, w);
     work_lane_update(w);
 }
 
@@ -172,9 +160,7 @@ static void arrive(struct loop_msg *msg)
     struct work_lane *w = CONTAINER_OF(msg, struct work_lane, move);
     struct courier *courier = w->courier;
     struct webhook webhook;
-    map_put(&courier->lanes, w->lane.webhook, w);
-    sched_lane_add(&courier->sched, &w->sched,
-                   (unsigned)courier->engine->settings->webhook_concurrency);
+    lane_join(courier, w, false);
     w->moving = false;
     w->loaded = w->lane.cursor;
     /* The registry may be newer than what made the lane move. */
@@ -196,9 +182,8 @@ void courier_part_with(struct work_lane *w)
     /* At shutdown lanes stay where they are: the other loop may be gone. */
     if (!w->gone && atomic_load(&courier->quiesced))
         return;
-    sched_lane_remove(&courier->sched, &w->sched);
+    lane_leave(courier, w);
     loop_timer_clear(courier->loop, &w->timer);
-    map_remove(&courier->lanes, w->lane.webhook);
     if (w->gate != NULL)
         work_lane_leave_gate(w);
     if (w->gone) {
@@ -243,7 +228,7 @@ static void handle_configure(struct loop_msg *msg)
     struct target *target = target_new(&webhook);
     if (w == NULL) {
         w = work_lane_new(courier, target);
-        map_put(&courier->lanes, number, w);
+        lane_join(courier, w, false);
     } else {
         work_lane_set_target(w, target);
     }
@@ -383,6 +368,12 @@ static void handle_again(struct loop_msg *msg)
     CONTAINER_OF(msg, struct courier, again)->again_posted = false;
 }
 
+static void not_started(struct work_lane *w)
+{
+    struct courier *courier = w->courier;
+    sched_done(&courier->sched, &w->sched, SIGNAL_NONE, loop_now(courier->loop), &courier->rng);
+}
+
 /* Starts one attempt; false when nothing can start. */
 static bool pick_one(struct courier *courier)
 {
@@ -391,14 +382,13 @@ static bool pick_one(struct courier *courier)
     if (picked == NULL)
         return false;
     struct work_lane *w = CONTAINER_OF(picked, struct work_lane, sched);
-    struct host_gate *gate = w->gate;
-    if (!has_room(courier, gate)) {
-        w->gated = true;
-        list_push_back(&gate->waiting, &w->gate_node);
-        sched_done(&courier->sched, &w->sched);
+    if (!gate_has_room(w)) {
+        gate_wait(w);
+        not_started(w);
         work_lane_update(w);
         return true;
     }
+    w->woken = false;
     int offset = kind == SCHED_FIRST ? work_lane_first(w) : -1;
     struct lane_retry *retry = kind == SCHED_RETRY ? work_lane_retry(w) : NULL;
     if (offset >= 0)
@@ -406,7 +396,7 @@ static bool pick_one(struct courier *courier)
     else if (retry != NULL)
         run_retry(w, retry);
     else
-        sched_done(&courier->sched, &w->sched); /* the wall clock went back: not due any more */
+        not_started(w); /* the wall clock went back: not due any more */
     work_lane_update(w);
     return true;
 }
@@ -450,6 +440,9 @@ static void tell(struct courier *courier)
     unsigned in_flight = courier_in_flight(courier);
     atomic_fetch_add(&metrics->in_flight, (uint64_t)in_flight - courier->told_in_flight);
     courier->told_in_flight = in_flight;
+    size_t dead = courier->sched.counts[SCHED_DEAD];
+    atomic_fetch_add(&metrics->lanes_dead, (uint64_t)dead - courier->told_dead);
+    courier->told_dead = dead;
 }
 
 static void tell_fired(struct loop_timer *timer)
@@ -513,7 +506,14 @@ courier_new(struct engine *engine, unsigned index, unsigned n_couriers, struct e
     }
     courier->signer = signer_new();
     rng_seed(&courier->rng, (uint64_t)clock_mono_us() * (index + 1));
-    sched_init(&courier->sched, (unsigned)settings->courier_slots);
+    int max_s = settings->breaker_max_s;
+    const struct breaker_times times = {
+        .first_ms = settings->breaker_first_s * MS_PER_S,
+        .max_ms =
+            (max_s > settings->breaker_first_s ? max_s : settings->breaker_first_s) * MS_PER_S,
+    };
+    sched_init(&courier->sched, (unsigned)settings->courier_slots, &times);
+    map_init(&courier->companies);
     map_init(&courier->lanes);
     map_init(&courier->hosts);
     list_init(&courier->runs);
@@ -571,10 +571,14 @@ void courier_free(struct courier *courier)
         loop_timer_clear(courier->loop, &w->timer);
         work_lane_free(w);
     }
+    iter = (struct map_iter){0};
+    while (map_next(&courier->companies, &iter, NULL, &value))
+        free(value);
     results_free(courier->results);
     loop_timer_clear(courier->loop, &courier->tell);
     http_client_free(courier->client);
     signer_free(courier->signer);
+    map_release(&courier->companies);
     map_release(&courier->lanes);
     map_release(&courier->hosts);
     loop_free(courier->loop);

@@ -46,6 +46,8 @@ static struct run *run_new(struct work_lane *w, uint64_t sequence)
     w->in_flight++;
     run->gate = gate_ref(courier, w->target->host_hash);
     run->gate->in_flight++;
+    run->unproven = w->sched.tier == SCHED_UNPROVEN;
+    run->gate->unproven_in_flight += run->unproven;
     courier->slots_taken++;
     atomic_fetch_add_explicit(&courier->in_flight, 1, memory_order_relaxed);
     return run;
@@ -70,15 +72,31 @@ static void run_recycle(struct courier *courier, struct run *run)
     list_push_front(&courier->free_runs, &run->node);
 }
 
+static void tell_dead(const struct work_lane *w)
+{
+    char uuid[WEBHOOK_UUID_TEXT + 1];
+    webhook_uuid_text(&w->target->webhook, uuid);
+    int64_t wait_ms = sched_lane_probe_at(&w->sched) - loop_now(w->courier->loop);
+    LOG_FIELDS(LOG_LEVEL_INFO, "a receiver cannot be reached and is left alone until a probe",
+               LOG_TEXT("webhook_id", uuid), LOG_NUM("company", w->target->webhook.company),
+               LOG_NUM("probe_in_s", wait_ms / MS_PER_S));
+}
+
 /* Gives back everything that run_new and the start took, but the result slot. */
-static void run_end(struct run *run)
+static void run_end(struct run *run, enum signal_kind signal)
 {
     struct work_lane *w = run->lane;
     struct courier *courier = w->courier;
     struct host_gate *gate = run->gate;
     gate->in_flight--;
+    gate->unproven_in_flight -= run->unproven;
     work_lane_drop_key(w, run->order_hash);
-    sched_done(&courier->sched, &w->sched);
+    mono_ms now = loop_now(courier->loop);
+    bool was_dead = work_lane_dead(w);
+    sched_done(&courier->sched, &w->sched, signal, now, &courier->rng);
+    if (work_lane_dead(w) && !was_dead)
+        tell_dead(w);
+    gate_change_line(w);
     atomic_fetch_sub_explicit(&courier->in_flight, 1, memory_order_relaxed);
     event_unref(run->event);
     target_unref(run->target);
@@ -183,12 +201,12 @@ static void retry_read(struct loop_msg *msg)
     }
     if (run->event != NULL) {
         put_back(run);
-        run_end(run);
+        run_end(run, SIGNAL_NONE);
         return;
     }
     work_lane_give_up(w, run->sequence, run->job.seqs[0]);
     w->courier->slots_taken--;
-    run_end(run);
+    run_end(run, SIGNAL_NONE);
 }
 
 void run_retry(struct work_lane *w, struct lane_retry *retry)
@@ -357,6 +375,17 @@ static bool network_suspect(const struct run *run, bool answered)
     return suspect;
 }
 
+/* What the scheduler is told. An attempt at the URL that was, or from before the webhook was
+ * enabled again, says nothing about the receiver that is. */
+static enum signal_kind heed(const struct run *run)
+{
+    const struct work_lane *w = run->lane;
+    if (run->attempt.epoch != w->lane.epoch ||
+        run->attempt.url_revision != w->target->webhook.url_revision)
+        return SIGNAL_NONE;
+    return signal_of(run->post.result.error, run->post.result.status);
+}
+
 static void run_done(struct http_post *post)
 {
     struct run *run = CONTAINER_OF(post, struct run, post);
@@ -370,13 +399,15 @@ static void run_done(struct http_post *post)
         if (network_suspect(run, answered) && !answered)
             verdict = VERDICT_LOCAL;
     }
+    enum signal_kind signal = SIGNAL_NONE;
     if (verdict == VERDICT_LOCAL) {
         local_trouble(run);
     } else {
+        signal = heed(run);
         conclude(run, verdict);
         honour_retry_after(run);
     }
-    run_end(run);
+    run_end(run, signal);
 }
 
 void run_abandon(struct run *run)

@@ -37,8 +37,6 @@ struct work_lane *work_lane_new(struct courier *courier, struct target *target)
     struct work_lane *w = mem_zero(1, sizeof *w);
     w->courier = courier;
     lane_init(&w->lane, target->webhook.number);
-    sched_lane_add(&courier->sched, &w->sched,
-                   (unsigned)courier->engine->settings->webhook_concurrency);
     list_init(&w->gate_node);
     loop_timer_init(&w->timer, timer_fired);
     work_lane_set_target(w, target);
@@ -59,7 +57,7 @@ void work_lane_leave_gate(struct work_lane *w)
 {
     struct host_gate *gate = w->gate;
     list_remove(&w->gate_node);
-    w->gated = false;
+    w->gated = w->woken = false;
     w->gate = NULL;
     gate_wake(w->courier, gate);
     gate_unref(w->courier, gate);
@@ -300,7 +298,8 @@ static bool has_budget(const struct work_lane *w, size_t bytes)
 void work_lane_raise(struct work_lane *w, uint64_t sequence, struct event *event)
 {
     lane_raise(&w->lane, sequence);
-    if (sequence <= w->loaded || !lane_active(&w->lane) || !has_budget(w, event->bytes))
+    if (sequence <= w->loaded || !lane_active(&w->lane) || work_lane_dead(w) ||
+        !has_budget(w, event->bytes))
         return;
     bool next = w->loaded + 1 == sequence && sequence <= w->lane.cursor + LANE_WINDOW;
     if (!next || w->fetch != NULL) {
@@ -315,7 +314,7 @@ void work_lane_raise(struct work_lane *w, uint64_t sequence, struct event *event
 static bool
 take_fetched(struct work_lane *w, uint64_t sequence, uint64_t event_seq, struct event *event)
 {
-    if (!lane_active(&w->lane) || sequence != w->loaded + 1 ||
+    if (!lane_active(&w->lane) || work_lane_dead(w) || sequence != w->loaded + 1 ||
         sequence > w->lane.cursor + LANE_WINDOW)
         return false;
     /* The tail is of later use. Left in place, it could fill the lane's share for ever. */
@@ -408,6 +407,11 @@ void work_lane_suspend(struct work_lane *w, mono_ms until)
         w->suspended_until = until;
 }
 
+bool work_lane_dead(const struct work_lane *w)
+{
+    return w->sched.breaker.state == BREAKER_DEAD;
+}
+
 static void arm(struct work_lane *w, bool open)
 {
     struct loop *loop = w->courier->loop;
@@ -415,6 +419,10 @@ static void arm(struct work_lane *w, bool open)
     const struct lane_retry *next = lane_next_retry(&w->lane);
     if (open && w->suspended_until > now) {
         loop_timer_set(loop, &w->timer, w->suspended_until);
+        return;
+    }
+    if (open && work_lane_dead(w)) {
+        loop_timer_set(loop, &w->timer, sched_lane_probe_at(&w->sched));
         return;
     }
     wall_ms wait = open && next != NULL ? lane_retry_due(&w->lane, next) - clock_wall_ms() : 0;
@@ -430,7 +438,10 @@ void work_lane_update(struct work_lane *w)
     bool active = lane_active(&w->lane);
     bool leaving = w->gone || w->moving;
     bool open = active && !leaving && !atomic_load(&courier->quiesced);
-    if (w->in_flight == 0 && (!active || leaving || w->lane.cursor == w->lane.last))
+    if (work_lane_dead(w))
+        sched_wake(&courier->sched, &w->sched, loop_now(courier->loop));
+    bool dead = work_lane_dead(w);
+    if (w->in_flight == 0 && (!active || leaving || dead || w->lane.cursor == w->lane.last))
         cool(w);
     if (leaving && w->in_flight == 0 && w->fetch == NULL) {
         courier_part_with(w);
@@ -442,12 +453,12 @@ void work_lane_update(struct work_lane *w)
     bool held = next != NULL && next->epoch < w->lane.epoch;
     size_t retries = map_len(&w->lane.retries);
     bool crowded = retries >= (size_t)courier->engine->settings->lane_exceptions;
-    if (open && !crowded)
+    if (open && !crowded && !dead)
         tail_to_window(w);
     bool has_first = open && !held && !crowded && work_lane_first(w) >= 0;
     bool has_retry = open && work_lane_retry(w) != NULL;
     sched_update(&courier->sched, &w->sched, has_first, has_retry, suspended);
-    if (open && !crowded)
+    if (open && !crowded && !dead)
         refill(w);
     arm(w, open);
     if (w->gate != NULL && !w->gated && w->sched.state != SCHED_READY)

@@ -2,6 +2,7 @@
  *
  *   courier.c          the thread: messages from outside, the turn, which lanes are here
  *   courier_lane.c     a working lane: its hot window, what may start next, waiting
+ *   courier_gate.c     the ceiling of a host, and who waits for it
  *   courier_attempt.c  one attempt: built, sent, judged, recorded
  */
 #ifndef DELIVERY_COURIER_PRIVATE_H
@@ -27,6 +28,7 @@ struct courier {
     struct signer *signer;
     struct rng rng;
     struct sched sched;
+    struct map companies;    /* company number -> company_ring */
     struct map lanes;        /* webhook number -> work_lane */
     struct map hosts;        /* host hash -> host_gate */
     struct results *results; /* of this turn */
@@ -49,6 +51,13 @@ struct courier {
     struct http_client_stats told; /* what /metrics has of this client ... */
     size_t told_hot_bytes;         /* ... and of this courier */
     unsigned told_in_flight;
+    size_t told_dead;
+};
+
+/* A company that has lanes here. */
+struct company_ring {
+    struct sched_company sched;
+    uint32_t number;
 };
 
 /* The ceiling of one host:port, shared by all lanes that point there. */
@@ -56,8 +65,10 @@ struct host_gate {
     uint64_t hash;
     unsigned refs; /* lanes that point here and attempts in flight; freed at 0 */
     unsigned in_flight;
-    bool waking;         /* gate_wake is at work */
-    struct list waiting; /* lanes that could start but for the ceiling, in order */
+    unsigned unproven_in_flight;      /* of those, started by lanes that were not proven then */
+    bool waking;                      /* gate_wake is at work */
+    unsigned turn;                    /* the line that is woken first next time */
+    struct list waiting[SCHED_TIERS]; /* lanes that could start but for the ceiling, in order */
 };
 
 /* Where a lane delivers to: immutable, shared with the attempts that were started with it. */
@@ -93,9 +104,12 @@ struct work_lane {
     struct host_gate *gate;
     struct list gate_node; /* in gate->waiting */
     bool gated;
-    uint64_t flight;    /* bit i: the first attempt of cursor + 1 + i is in flight */
-    unsigned in_flight; /* attempts, and retries whose event is being read */
-    uint64_t loaded;    /* sequences up to this one are in `hot` (or settled) */
+    enum sched_tier line;  /* where, while gated */
+    bool woken;            /* by the gate, and not picked since */
+    uint32_t url_revision; /* that the breaker knows */
+    uint64_t flight;       /* bit i: the first attempt of cursor + 1 + i is in flight */
+    unsigned in_flight;    /* attempts, and retries whose event is being read */
+    uint64_t loaded;       /* sequences up to this one are in `hot` (or settled) */
     size_t hot_bytes;
     bool tight; /* an event found no room; until some is freed nothing is fetched */
     bool lean;  /* ... and then little at a time, until all of a stretch found room */
@@ -118,7 +132,8 @@ struct run {
     struct event *event;
     uint64_t sequence;
     bool retry;
-    bool sent; /* post is with the client */
+    bool unproven; /* counts in gate->unproven_in_flight */
+    bool sent;     /* post is with the client */
     uint64_t order_hash;
     struct attempt attempt;
     struct http_post post;
@@ -132,6 +147,8 @@ void work_lane_free(struct work_lane *w);
 /* After anything that may change what can start: tells the scheduler, arms the timer, fetches
  * events, cools or ends the lane. The lane may be gone afterwards. */
 void work_lane_update(struct work_lane *w);
+/* Its receiver cannot be reached: nothing starts before the probe is due. */
+bool work_lane_dead(const struct work_lane *w);
 void work_lane_set_target(struct work_lane *w, struct target *target); /* takes the reference */
 /* Gives its gate back; what it may have been about to take there passes to those who wait. */
 void work_lane_leave_gate(struct work_lane *w);
@@ -153,13 +170,22 @@ void work_lane_give_up(struct work_lane *w, uint64_t sequence, uint64_t event_se
 /* courier.c */
 struct target *target_ref(struct target *target);
 void target_unref(struct target *target);
+
+/* courier_gate.c */
 struct host_gate *gate_ref(struct courier *courier, uint64_t hash);
 void gate_unref(struct courier *courier, struct host_gate *gate);
+bool gate_has_room(const struct work_lane *w);
+/* The lane, just picked, found no room. */
+void gate_wait(struct work_lane *w);
+/* Whether it is proven may have changed. */
+void gate_change_line(struct work_lane *w);
 /* To be called whenever the gate may have room that nobody takes: lets those who wait try again,
- * one by one, until one of them is on the scheduler's ring. So while there is room and somebody
- * waits, a lane of this gate is about to be picked. May end other lanes, never the caller's as
- * long as that has something in flight. */
+ * one by one, until one of each line is on the scheduler's rings. So while there is room and
+ * somebody waits who may use it, a lane of this gate is about to be picked. May end other lanes,
+ * never the caller's as long as that has something in flight. */
 void gate_wake(struct courier *courier, struct host_gate *gate);
+
+/* courier.c */
 /* Frees or hands over a lane that is gone or moving and has nothing in flight. */
 void courier_part_with(struct work_lane *w);
 struct results *courier_results(struct courier *courier);

@@ -32,7 +32,7 @@ struct metrics {
     struct histogram
         accept_to_first_byte; /* first attempts: acceptance to the response's first byte */
     /* gauges, refreshed by their owners */
-    atomic_uint_fast64_t in_flight, lanes, lanes_inactive, hot_bytes, commit_queue;
+    atomic_uint_fast64_t in_flight, lanes, lanes_inactive, lanes_dead, hot_bytes, commit_queue;
     atomic_uint_fast64_t deliveries_owed,
         deliveries_held; /* held: of those, by inactive webhooks */
     atomic_uint_fast64_t connections, idle_connections, handshakes, resumed, reused, stale_retries;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "hook/verdict.h"
 
 /* As CONTAINER_OF, for a node that is only looked at. */
 static const struct lane_retry *retry_of(const struct heap_node *node)
@@ -248,7 +249,9 @@ static void tally_failure(struct lane *lane, const struct attempt *attempt)
 static void count_health(struct lane *lane, const struct attempt *attempt)
 {
     bool delivered = attempt->outcome == OUTCOME_DELIVERED;
-    lane->proven = delivered;
+    enum signal_kind signal = signal_of((enum http_error)attempt->error, attempt->http_status);
+    if (signal != SIGNAL_NONE)
+        lane->proven = signal == SIGNAL_GOOD;
     if (delivered)
         lane->last_success_at = attempt->started_at;
     if (attempt->epoch != lane->epoch)

@@ -69,7 +69,7 @@ struct lane {
     enum deactivation_reason reason;
     wall_ms deactivated_at;
     struct lane_tally tally[LANE_TALLY]; /* the last slot gathers "others" */
-    bool proven;                         /* the last outcome was a success */
+    bool proven;                         /* the last outcome came from a live site: SIGNAL_GOOD */
     wall_ms last_success_at;
     /* counters since the webhook exists */
     uint64_t delivered, failed, expired;

@@ -170,7 +170,7 @@ def test_webhooks_move_between_hosts_under_load(make_server, make_receiver, seed
 
 
 def test_a_hanging_host_with_many_webhooks_is_its_own_trouble(make_server, make_receiver):
-    """300 webhooks at four hosts; one host hangs, with its ceiling of connections used up."""
+    """300 webhooks at four hosts; one host hangs, with its share of connections used up."""
     server = make_server("--retry-schedule", "1", "--couriers", "1", "--courier-slots", "80",
                          "--max-webhooks", "400", "--failure-threshold", "0",
                          "--deliver-timeout-ms", "60000").start()
@@ -199,8 +199,9 @@ def test_a_hanging_host_with_many_webhooks_is_its_own_trouble(make_server, make_
     expected = len(healthy) * 75 * len(ids)
     wait_until(lambda: complete(healthy) == expected, 90,
                lambda: f"{complete(healthy)} of {expected}", pause=0.2)
-    assert hanging.in_flight == len(hanging.requests) == 64  # as many as its ceiling allows
-    wait_until(lambda: metric(company, "deliveries_in_flight") == 64, 15)
+    # A quarter of its ceiling: none of its webhooks is proven.
+    assert hanging.in_flight == len(hanging.requests) == 16
+    wait_until(lambda: metric(company, "deliveries_in_flight") == 16, 15)
     # It recovers: everyone there gets a turn, though none of its first attempts ended well.
     hanging.default = behaviours.ok
     released.set()

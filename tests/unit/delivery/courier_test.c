@@ -179,6 +179,7 @@ static void new_events_do_not_shut_out_the_backlog(void **state)
     struct door door;
     door_open(&door);
     world->settings.couriers = 1;
+    world->settings.breaker_first_s = 0;
     world->settings.hot_bytes = 16 * 100 * 300; /* a lane's share: about 100 of these events */
     world_restart(world);
     uint32_t webhook = world_add_webhook_at(world, door.url);

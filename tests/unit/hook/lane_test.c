@@ -79,8 +79,10 @@ static bool finish_by(struct fixture *f,
 
 static bool finish(struct fixture *f, struct attempt *attempt, enum verdict verdict)
 {
-    if (verdict != VERDICT_DELIVERED && attempt->http_status == 0 && attempt->error == 0)
-        attempt->http_status = verdict == VERDICT_GONE ? 410 : 503;
+    static const uint16_t usual[] = {
+        [VERDICT_DELIVERED] = 200, [VERDICT_FAILED] = 503, [VERDICT_GONE] = 410};
+    if (attempt->http_status == 0 && attempt->error == 0)
+        attempt->http_status = usual[verdict];
     return finish_by(f, attempt, verdict, -1, &policy);
 }
 
@@ -217,6 +219,31 @@ static void a_success_resets_the_count(void **state)
     assert_int_equal(f->lane.last_success_at, T0);
     run(f, 28, VERDICT_FAILED);
     assert_false(f->lane.proven);
+}
+
+/* Proven is the receiver, not the delivery: a 404 comes from a site that is alive, and a 410 or a
+ * refused address says nothing. */
+static void proven_follows_the_signal(void **state)
+{
+    static const struct {
+        uint16_t status, error;
+        bool proven;
+    } outcomes[] = {
+        {404, 0, true},
+        {500, 0, false},
+        {301, 0, true},
+        {0, HTTP_ERR_ADDRESS_REFUSED, true},
+        {0, HTTP_ERR_TIMEOUT_RESPONSE, false},
+    };
+    struct fixture *f = *state;
+    lane_raise(&f->lane, 30);
+    for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+        struct attempt attempt = attempt_of(f, i + 1);
+        attempt.http_status = outcomes[i].status;
+        attempt.error = outcomes[i].error;
+        finish(f, &attempt, VERDICT_FAILED);
+        assert_int_equal(f->lane.proven, outcomes[i].proven);
+    }
 }
 
 static void threshold_zero_never_deactivates(void **state)
@@ -719,6 +746,7 @@ int main(void)
         LANE_TEST(retry_after_is_honoured_up_to_an_hour),
         LANE_TEST(ten_failures_in_a_row_deactivate_and_hold),
         LANE_TEST(a_success_resets_the_count),
+        LANE_TEST(proven_follows_the_signal),
         LANE_TEST(threshold_zero_never_deactivates),
         LANE_TEST(gone_deactivates_at_once_and_holds),
         LANE_TEST(the_deactivating_attempt_never_exhausts),
