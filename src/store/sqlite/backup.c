@@ -150,14 +150,15 @@ static enum err transfer(struct copy *copy, struct db *source, struct db *target
 
 /* From the file at `from`, as it is at one moment, to the new file at `to`. A file that was not
  * there or not yet begun is none: *ret_copied false. */
-static enum err copy_db(struct copy *copy, const char *from, const char *to, bool *ret_copied)
+static enum err
+copy_db(struct copy *copy, const char *from, enum db_mode mode, const char *to, bool *ret_copied)
 {
     struct db source;
     struct db target = {0};
     struct error why = {0};
     int format = 0;
     *ret_copied = false;
-    enum err err = db_open(&source, copy->vfs, from, DB_READ, &format, &why);
+    enum err err = db_open(&source, copy->vfs, from, mode, &format, &why);
     if (err != OK) {
         if (is_missing(from))
             return OK;
@@ -195,13 +196,14 @@ static enum err copy_db(struct copy *copy, const char *from, const char *to, boo
     return watch(copy, 0) ? OK : stopped(copy);
 }
 
-static enum err copy_named(struct copy *copy, const char *kind, uint64_t seq, bool *ret_copied)
+static enum err
+copy_named(struct copy *copy, const char *kind, uint64_t seq, enum db_mode mode, bool *ret_copied)
 {
     char from[PATH_MAX];
     char to[PATH_MAX];
     log_names_path(copy->from, kind, seq, from);
     log_names_path(copy->to, kind, seq, to);
-    return copy_db(copy, from, to, ret_copied);
+    return copy_db(copy, from, mode, to, ret_copied);
 }
 
 /* --- the log --- */
@@ -271,9 +273,10 @@ static enum err copy_final(struct copy *copy, uint64_t seq, bool *ret_copied)
     bool indexed;
     struct error *error = copy->error;
     copy->error = NULL;
-    (void)!copy_named(copy, "index", seq, &indexed);
+    (void)!copy_named(copy, "index", seq, DB_READ, &indexed);
     copy->error = error;
-    enum err err = copy->stopped ? stopped(copy) : copy_named(copy, "log", seq, ret_copied);
+    enum err err =
+        copy->stopped ? stopped(copy) : copy_named(copy, "log", seq, DB_READ_FINAL, ret_copied);
     if (err == OK && *ret_copied)
         keep(&copy->have, seq);
     else
@@ -289,7 +292,7 @@ static enum err copy_last(struct copy *copy, uint64_t seq, bool *ret_again)
     char path[PATH_MAX];
     bool copied;
     log_names_path(copy->from, "log", seq, path);
-    enum err err = copy_named(copy, "log", seq, &copied);
+    enum err err = copy_named(copy, "log", seq, DB_READ, &copied);
     if (err == OK && copied)
         keep(&copy->have, seq);
     else if (err == OK)
@@ -484,7 +487,7 @@ static enum err copy_config(struct copy *copy)
     snprintf(from, sizeof from, "%s/config.db", copy->from);
     snprintf(partial, sizeof partial, "%s/config.db.partial", copy->to);
     snprintf(to, sizeof to, "%s/config.db", copy->to);
-    enum err err = copy_db(copy, from, partial, &copied);
+    enum err err = copy_db(copy, from, DB_READ, partial, &copied);
     if (err == OK && !copied)
         err = error_set(copy->error, ERR_NOT_FOUND, "\"%s\" is gone or empty", from);
     if (err == OK)

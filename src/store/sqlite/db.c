@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 void db_close(struct db *db)
 {
@@ -75,6 +76,7 @@ static enum err set_up(struct db *db, enum db_mode mode, struct error *error)
 {
     switch (mode) {
     case DB_READ:
+    case DB_READ_FINAL:
         return db_exec(
             db, "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2048", error);
     case DB_WRITE_FULL:
@@ -92,6 +94,42 @@ static enum err set_up(struct db *db, enum db_mode mode, struct error *error)
     return ERR_BUG;
 }
 
+static bool has_wal(const char *path)
+{
+    char name[PATH_MAX + 8];
+    struct stat info;
+    snprintf(name, sizeof name, "%s-wal", path);
+    return stat(name, &info) == 0 && info.st_size > 0;
+}
+
+/* To the URI of a file that does not change: no locks, no shared memory beside it. */
+static void immutable_uri(const char *path, char *ret, size_t room)
+{
+    size_t n = (size_t)snprintf(ret, room, "file:");
+    for (; *path != '\0' && n + 16 < room; path++) {
+        if (*path == '%' || *path == '?' || *path == '#')
+            n += (size_t)snprintf(ret + n, room - n, "%%%02X", (unsigned)*path);
+        else
+            ret[n++] = *path;
+    }
+    snprintf(ret + n, room - n, "?immutable=1");
+}
+
+static int open_sqlite(struct db *db, const struct vfs *vfs, enum db_mode mode)
+{
+    char uri[3 * PATH_MAX + 32];
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    if (mode == DB_READ_FINAL && !has_wal(db->path)) {
+        immutable_uri(db->path, uri, sizeof uri);
+        return sqlite3_open_v2(uri, &db->sqlite,
+                               SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
+                               vfs_name(vfs));
+    }
+    if (mode != DB_READ && mode != DB_READ_FINAL)
+        flags |= SQLITE_OPEN_CREATE;
+    return sqlite3_open_v2(db->path, &db->sqlite, flags, vfs_name(vfs));
+}
+
 enum err db_open(struct db *db,
                  const struct vfs *vfs,
                  const char *path,
@@ -101,10 +139,7 @@ enum err db_open(struct db *db,
 {
     *db = (struct db){0};
     snprintf(db->path, sizeof db->path, "%s", path);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-    if (mode != DB_READ)
-        flags |= SQLITE_OPEN_CREATE;
-    int rc = sqlite3_open_v2(path, &db->sqlite, flags, vfs_name(vfs));
+    int rc = open_sqlite(db, vfs, mode);
     enum err err = rc == SQLITE_OK ? OK : db_error(db, rc, "open", error);
     if (err == OK) {
         sqlite3_extended_result_codes(db->sqlite, 1);

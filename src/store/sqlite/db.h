@@ -25,6 +25,8 @@ struct db {
 
 enum db_mode {
     DB_READ,          /* must exist; query_only */
+    DB_READ_FINAL,    /* as DB_READ, of a file that nobody writes to any more: nothing has to be
+                       * written beside it (a full disk!) unless it left a write-ahead log */
     DB_WRITE_FULL,    /* created when missing; every commit is fsynced */
     DB_WRITE_DERIVED, /* created when missing; a power cut may take back the last commits */
 };

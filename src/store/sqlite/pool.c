@@ -74,8 +74,11 @@ static enum err prepare(struct read_conn *conn, struct error *error)
     return err;
 }
 
+/* `rolled`: the file has a successor. */
 static enum err conn_open(struct sqlite_store *s,
                           struct log_file *file,
+                          bool rolled,
+                          bool finished,
                           struct read_conn **ret_conn,
                           struct error *error)
 {
@@ -85,10 +88,12 @@ static enum err conn_open(struct sqlite_store *s,
     char path[PATH_MAX];
     int format;
     log_file_path(s, "log", file->first_seq, path);
-    enum err err = db_open(&conn->log, s->vfs, path, DB_READ, &format, error);
+    enum err err =
+        db_open(&conn->log, s->vfs, path, rolled ? DB_READ_FINAL : DB_READ, &format, error);
     log_file_path(s, "index", file->first_seq, path);
     if (err == OK)
-        err = db_open(&conn->index, s->vfs, path, DB_READ, &format, error);
+        err =
+            db_open(&conn->index, s->vfs, path, finished ? DB_READ_FINAL : DB_READ, &format, error);
     if (err == OK)
         err = prepare(conn, error);
     if (err != OK) {
@@ -128,12 +133,15 @@ enum err pool_acquire(struct sqlite_store *s,
         oldest = CONTAINER_OF(list_pop_front(&s->idle), struct read_conn, node);
     if (conn == NULL && oldest == NULL)
         s->n_conns++;
+    /* A file that retention takes meanwhile is no longer the last either. */
+    bool rolled = s->n_files > 0 && file != s->files[s->n_files - 1];
+    bool finished = file->finished;
     pthread_mutex_unlock(&s->lock);
     if (oldest != NULL)
         conn_free(oldest);
     enum err err = OK;
     if (conn == NULL)
-        err = conn_open(s, file, &conn, error);
+        err = conn_open(s, file, rolled, finished, &conn, error);
     if (err == OK) {
         *ret_conn = conn;
         return OK;
