@@ -5,8 +5,8 @@
  * one append. A crash between the two can only lose what nobody was told about.
  *
  * When the disk is full the events of the commit are refused and the records go in alone; when
- * even that fails, the thread waits for room (couriers stop at their result slots meanwhile),
- * unless the server is told to stop. */
+ * even that fails, the thread waits for room (couriers stop at their result slots meanwhile, and
+ * requests are refused at the queue), unless the server is told to stop. */
 #include "delivery/commit.h"
 
 #include <limits.h>
@@ -25,7 +25,7 @@
 #include "sys/clock.h"
 #include "sys/random.h"
 
-#define FULL_WAIT_US 500000
+#define FULL_WAIT_US 250000
 #define NO_CREATOR   UINT_MAX
 
 struct commit {
@@ -56,6 +56,7 @@ struct commit {
     size_t n_snapshot; /* the first of `records`: not of this commit's making */
     atomic_bool give_up;
     bool gave_up;
+    bool full; /* said so, and no event was accepted since */
 };
 
 struct commit *commit_new(struct engine *engine)
@@ -285,7 +286,7 @@ static void take_back_events(struct commit *commit, struct list *items)
         if (request->keyed && !request->replayed)
             keys_forget(commit->keys, &record);
         /* A repeat may lean on a request of this very commit, so it is refused as well. */
-        refuse(request, ERR_FULL, "the disk is full: make room on the server, then send again");
+        refuse(request, ERR_FULL, COMMIT_FULL_TEXT);
         atomic_fetch_add(&commit->engine->metrics.ingest_refused_full, 1);
     }
     ledger_assign_rollback(commit->engine->ledger);
@@ -314,15 +315,60 @@ void commit_give_up(struct commit *commit)
     atomic_store(&commit->give_up, true);
 }
 
-static void append(struct commit *commit, struct list *items)
+/* Once each time, not with every refused request. */
+static void tell_full(struct commit *commit, const struct error *error)
+{
+    if (!commit->full)
+        LOG_ERROR("disk full: events are refused until there is room: %s", error->message);
+    commit->full = true;
+}
+
+static void tell_room(struct commit *commit)
+{
+    if (commit->full && commit->n_events > 0) {
+        LOG_INFO("there is room on the disk again: events are accepted");
+        commit->full = false;
+    }
+}
+
+static void
+answer_ingest(struct commit *commit, struct ingest_request *request, struct commit_count *ret_count)
+{
+    ret_count->events += request->n_events;
+    ret_count->requests++;
+    if (request->replayed && !request->refused)
+        atomic_fetch_add(&commit->engine->metrics.events_replayed, 1);
+    for (size_t i = 0; i < request->n_events; i++)
+        event_unref(request->events[i]);
+    free(request->events);
+    request->events = NULL;
+    request->done(request);
+}
+
+/* There may be no room for a long time: who was refused is told now. */
+static void
+answer_refused(struct commit *commit, struct list *items, struct commit_count *ret_count)
+{
+    struct list *node;
+    struct list *next;
+    LIST_FOREACH_SAFE (node, next, items) {
+        struct commit_item *item = CONTAINER_OF(node, struct commit_item, node);
+        if (item->kind != COMMIT_INGEST || !ingest_of(item)->refused)
+            continue;
+        list_remove(node);
+        answer_ingest(commit, ingest_of(item), ret_count);
+    }
+}
+
+static void append(struct commit *commit, struct list *items, struct commit_count *ret_count)
 {
     struct engine *engine = commit->engine;
-    bool told = false;
+    bool starved = false;
     if (commit->gave_up)
         commit->n_records = 0;
     for (;;) {
         if (commit->n_events == 0 && commit->n_records == 0)
-            return;
+            break;
         const struct store_batch batch = {
             .block = commit->block + 1,
             .time = commit->now,
@@ -337,20 +383,25 @@ static void append(struct commit *commit, struct list *items)
         histogram_add(&engine->metrics.commit_time, (uint64_t)(clock_mono_us() - begin));
         if (err == OK) {
             commit->block++;
-            return;
+            tell_room(commit);
+            break;
         }
         if (err != ERR_FULL)
             fatal("the store failed, a restart recovers what was acknowledged: %s", error.message);
-        if (!told)
-            LOG_ERROR("disk full: events are refused until there is room: %s", error.message);
-        told = true;
-        if (commit->n_events > 0)
+        tell_full(commit, &error);
+        if (commit->n_events > 0) {
             take_back_events(commit, items);
-        else if (atomic_load(&commit->give_up))
+        } else if (atomic_load(&commit->give_up)) {
             give_up(commit);
-        else
+        } else {
+            starved = true;
+            answer_refused(commit, items, ret_count);
+            committer_starve(engine->committer, true);
             usleep(FULL_WAIT_US);
+        }
     }
+    if (starved)
+        committer_starve(engine->committer, false);
 }
 
 /* --- afterwards --- */
@@ -385,16 +436,7 @@ static void answer(struct commit *commit, struct list *items, struct commit_coun
     while ((node = list_pop_front(items)) != NULL) {
         struct commit_item *item = CONTAINER_OF(node, struct commit_item, node);
         if (item->kind == COMMIT_INGEST) {
-            struct ingest_request *request = ingest_of(item);
-            ret_count->events += request->n_events;
-            ret_count->requests++;
-            if (request->replayed && !request->refused)
-                atomic_fetch_add(&commit->engine->metrics.events_replayed, 1);
-            for (size_t i = 0; i < request->n_events; i++)
-                event_unref(request->events[i]);
-            free(request->events);
-            request->events = NULL;
-            request->done(request);
+            answer_ingest(commit, ingest_of(item), ret_count);
         } else if (item->kind == COMMIT_CHANGE) {
             struct change *change = CONTAINER_OF(item, struct change, item);
             ret_count->requests++;
@@ -437,7 +479,7 @@ struct commit_count commit_run(struct commit *commit, struct list *items)
         commit->records[commit->own[i].record].bytes =
             span_make(commit->own_bytes.ptr + commit->own[i].offset, commit->own[i].len);
     size_t items_in = commit->n_events + commit->n_records - commit->n_snapshot + commit->n_changed;
-    append(commit, items);
+    append(commit, items, &ret_count);
     if (!commit->gave_up)
         snapshot_end_commit(commit->snapshot, commit->events, commit->n_events, commit->records,
                             commit->n_records);

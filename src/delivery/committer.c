@@ -34,6 +34,7 @@ struct committer {
     size_t waiting_events;
     size_t waiting_requests; /* ingests and changes, queued or being committed */
     bool quiesced, stop;
+    bool starved; /* a commit waits for room on the disk */
 };
 
 struct committer *committer_new(struct engine *engine)
@@ -117,6 +118,8 @@ void committer_ingest(struct committer *committer, struct ingest_request *reques
     pthread_mutex_lock(&committer->lock);
     if (committer->quiesced) {
         refused = ERR_SHUTDOWN;
+    } else if (committer->starved) {
+        refused = ERR_FULL;
     } else if (committer->waiting_events != 0 &&
                committer->waiting_events + request->n_events > limit) {
         refused = ERR_LIMIT;
@@ -128,6 +131,9 @@ void committer_ingest(struct committer *committer, struct ingest_request *reques
     pthread_mutex_unlock(&committer->lock);
     if (refused == ERR_SHUTDOWN) {
         refuse_ingest(request, refused, err_sentence(refused));
+    } else if (refused == ERR_FULL) {
+        atomic_fetch_add(&engine->metrics.ingest_refused_full, 1);
+        refuse_ingest(request, refused, COMMIT_FULL_TEXT);
     } else if (refused != OK) {
         atomic_fetch_add(&engine->metrics.ingest_refused_busy, 1);
         refuse_ingest(request, refused,
@@ -138,16 +144,63 @@ void committer_ingest(struct committer *committer, struct ingest_request *reques
 void committer_change(struct committer *committer, struct change *change)
 {
     pthread_mutex_lock(&committer->lock);
-    bool refused = committer->quiesced;
-    if (!refused) {
+    bool quiesced = committer->quiesced;
+    bool starved = committer->starved;
+    if (!quiesced && !starved) {
         committer->waiting_requests++;
         enqueue(committer, &change->item, COMMIT_CHANGE);
     }
     pthread_mutex_unlock(&committer->lock);
-    if (refused) {
+    if (quiesced) {
         error_set(&change->result, ERR_SHUTDOWN, "%s", err_sentence(ERR_SHUTDOWN));
         change->done(change);
+    } else if (starved) {
+        error_set(&change->result, ERR_FULL, "%s", COMMIT_FULL_TEXT);
+        change->done(change);
     }
+}
+
+/* Refuses what was taken from the queue. */
+static void refuse_all(struct committer *committer, struct list *items)
+{
+    struct list *node;
+    while ((node = list_pop_front(items)) != NULL) {
+        struct commit_item *item = CONTAINER_OF(node, struct commit_item, node);
+        if (item->kind == COMMIT_CHANGE) {
+            struct change *change = CONTAINER_OF(item, struct change, item);
+            error_set(&change->result, ERR_FULL, "%s", COMMIT_FULL_TEXT);
+            change->done(change);
+        } else {
+            atomic_fetch_add(&committer->engine->metrics.ingest_refused_full, 1);
+            refuse_ingest(CONTAINER_OF(item, struct ingest_request, item), ERR_FULL,
+                          COMMIT_FULL_TEXT);
+        }
+    }
+}
+
+void committer_starve(struct committer *committer, bool starved)
+{
+    struct list refused;
+    struct list *node;
+    struct list *next;
+    list_init(&refused);
+    pthread_mutex_lock(&committer->lock);
+    committer->starved = starved;
+    LIST_FOREACH_SAFE (node, next, &committer->queue) {
+        struct commit_item *item = CONTAINER_OF(node, struct commit_item, node);
+        if (!starved || item->kind == COMMIT_RESULTS)
+            continue;
+        list_remove(node);
+        list_push_back(&refused, node);
+        if (item->kind == COMMIT_INGEST)
+            committer->waiting_events -= CONTAINER_OF(item, struct ingest_request, item)->n_events;
+        committer->waiting_requests--;
+        committer->queued_requests--;
+    }
+    if (committer->waiting_requests == 0)
+        pthread_cond_broadcast(&committer->idle);
+    pthread_mutex_unlock(&committer->lock);
+    refuse_all(committer, &refused);
 }
 
 void committer_results(struct committer *committer, struct results *results)

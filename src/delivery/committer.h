@@ -50,6 +50,12 @@ bool committer_accepting(const struct committer *committer);
 void committer_stop(struct committer *committer);
 void committer_free(struct committer *committer);
 
+/* Of the commit that waits for room on the disk, on the committer's thread: from now on ingests and
+ * changes are refused with ERR_FULL, those that are queued as well, until it is called with false.
+ */
+void committer_starve(struct committer *committer, bool starved);
+#define COMMIT_FULL_TEXT "the disk is full: make room on the server, then send again"
+
 /* What recovery found: where the next block, event and id go on, and the keys. */
 struct keys;
 void committer_resume(struct committer *committer,
