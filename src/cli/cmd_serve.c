@@ -17,6 +17,7 @@
 #include "cli/data_dir.h"
 #include "cli/host.h"
 #include "cli/log_sink.h"
+#include "cli/notify.h"
 #include "cli/options.h"
 #include "http/listen.h"
 #include "http/server.h"
@@ -200,6 +201,7 @@ static void say_ready(struct serve *serve)
     buf_printf(&line, ",\"pid\":%ld}\n", (long)getpid());
     if (!command_print(&line))
         LOG_WARN("the ready line could not be written to stdout");
+    notify_manager("READY=1");
     LOG_FIELDS(LOG_LEVEL_INFO, "ready", LOG_TEXT("version", HOOKSWITCH_VERSION),
                LOG_SPAN("url", buf_span(&url)), LOG_TEXT("data", serve->settings->data));
     buf_release(&url);
@@ -220,6 +222,7 @@ static enum err run_server(struct serve *serve, struct error *error)
         api_set_server(serve->host.api, serve->public_server);
         say_ready(serve);
         int number = signal_wait();
+        notify_manager("STOPPING=1");
         LOG_FIELDS(LOG_LEVEL_INFO, "shutting down", LOG_TEXT("signal", strsignal(number)));
     }
     stop(serve);
