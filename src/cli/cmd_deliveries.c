@@ -1,4 +1,4 @@
-/* cmd_deliveries.c: `hookswitch deliveries list|show`. */
+/* cmd_deliveries.c: `hookswitch deliveries list|show|retry`. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +69,25 @@ static enum err deliveries_show(struct remote *remote, struct error *error)
     return err;
 }
 
+static void view_retried(struct buf *out, const struct view *view, const json_t *answer)
+{
+    view_add_field(out, view, "delivery",
+                   span_from(json_string_value(json_object_get(answer, "id"))));
+    view_add_field(out, view, "status", SPAN_LIT("retrying: due now"));
+}
+
+static enum err deliveries_retry(struct remote *remote, struct error *error)
+{
+    struct buf path = BUF_INIT;
+    enum err err;
+
+    remote_add_id(&path, "/v1/deliveries/", remote->words[0], "/retry");
+    const struct api_request request = {.method = "POST", .path = path.ptr};
+    err = remote_show(remote, &request, view_retried, error);
+    buf_release(&path);
+    return err;
+}
+
 static int run(const struct command *command, int argc, char *const *argv)
 {
     static const struct remote_flag list_flags[] = {
@@ -82,6 +101,7 @@ static int run(const struct command *command, int argc, char *const *argv)
     static const struct remote_action actions[] = {
         {"list", 1, "one WEBHOOK (id or UUID)", list_flags, deliveries_list},
         {"show", 1, "one DELIVERY (dlv_...)", show_flags, deliveries_show},
+        {"retry", 1, "one DELIVERY (dlv_...)", NULL, deliveries_retry},
         {NULL, 0, NULL, NULL, NULL},
     };
 
@@ -91,11 +111,13 @@ static int run(const struct command *command, int argc, char *const *argv)
 const struct command command_deliveries = {
     .name = "deliveries",
     .synopsis = "deliveries list WEBHOOK [--status S] [--event E] [--limit N] [--before CURSOR]\n"
-                "deliveries show DELIVERY [--request]",
-    .summary = "reads the delivery log over the API",
-    .help = "`list` begins with the newest; S is owed, delivered, retrying, held, failed or\n"
-            "expired. `show` tells every attempt, with the time of each phase; --request adds the\n"
-            "head of the request as it was sent.\n",
+                "deliveries show DELIVERY [--request]\n"
+                "deliveries retry DELIVERY",
+    .summary = "reads the delivery log over the API, sends a delivery again",
+    .help =
+        "`list` begins with the newest; S is owed, delivered, retrying, held, failed or\n"
+        "expired. `show` tells every attempt, with the time of each phase; --request adds the\n"
+        "head of the request as it was sent. `retry` sends it once more, whatever became of it.\n",
     .calls_api = true,
     .run = run,
 };

@@ -98,8 +98,13 @@ static void add_url(struct buf *buf, const struct settings *settings, uint16_t p
 
 static void warn(const struct settings *settings)
 {
-    for (size_t i = 0; i < settings->unknown_variables.count; i++)
-        LOG_WARN("the environment variable %s is no setting", settings->unknown_variables.items[i]);
+    for (size_t i = 0; i < settings->unknown_variables.count; i++) {
+        const char *name = settings->unknown_variables.items[i];
+        /* Those are for the commands that call the API. */
+        if (strcmp(name, "HOOKSWITCH_URL") == 0 || strncmp(name, "HOOKSWITCH_API_", 15) == 0)
+            continue;
+        LOG_WARN("the environment variable %s is no setting", name);
+    }
     if (settings->tls_cert == NULL && !listen_is_local(settings->listen))
         LOG_WARN("plain HTTP on \"%s\", which others can reach: credentials and events can be "
                  "read on the way; give --tls-cert and --tls-key, or listen on 127.0.0.1 behind "

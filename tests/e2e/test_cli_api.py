@@ -12,7 +12,7 @@ import time
 import pytest
 from harness import behaviours
 from harness.server import binary, clean_environment
-from harness.wait import SCALE
+from harness.wait import SCALE, wait_until
 
 
 def environment(company, **extra):
@@ -281,6 +281,20 @@ def test_a_delivery_on_a_terminal_shows_its_attempt(company, failed):
     assert all(len(line) <= 80 for line in text.splitlines())
     assert "    > webhook-signature: v1," in text_of(company, "deliveries", "show", delivery,
                                                      "--request")
+
+
+def test_deliveries_retry_sends_it_again(company, receiver):
+    webhook = company.subscribe(receiver, "/once-more")
+    event = company.post_event()
+    delivery = f"dlv_{event[4:]}-{webhook['id']}"
+    company.wait_attempt(webhook, event)
+    assert run_json(company, "deliveries", "retry", delivery) == {"id": delivery,
+                                                                  "status": "retrying"}
+    wait_until(lambda: len(receiver.of("/once-more")) == 2, 10)
+    company.wait_attempt(webhook, event, 2)
+    assert "due now" in text_of(company, "deliveries", "retry", delivery)
+    done = run(company, "deliveries", "retry", "dlv_nonsense")
+    assert done.returncode == 1 and "dlv_nonsense" in done.stderr
 
 
 def test_json_on_a_terminal_is_harmless_and_the_same(company, failed):
