@@ -144,8 +144,8 @@ def test_a_backup_under_load_loses_nothing(make_server, receiver, tmp_path):
 
 
 @pytest.mark.load
-def test_a_backup_meets_retention(make_server, receiver, tmp_path):
-    """Rounds of backups while files roll; every one can be restored."""
+def test_backups_while_files_roll(make_server, receiver, tmp_path):
+    """Each of them can be restored, and knows at least what was accepted before it began."""
     server = make_server(*QUICK, "--log-file-bytes", "1MiB", "--snapshot-bytes", "1MiB").start()
     company = server.add_company()
     company.subscribe(receiver)
