@@ -433,7 +433,7 @@ static enum err check_log(struct copy *copy)
 {
     struct extent before = {0};
     for (size_t i = 0; i < copy->have.n; i++) {
-        struct extent extent;
+        struct extent extent = {0};
         char path[PATH_MAX];
         log_names_path(copy->to, "log", copy->have.list[i], path);
         enum err err = check_file(copy, path, &extent);
