@@ -394,11 +394,9 @@ def test_a_backup_does_not_stop_the_server(make_server, receiver, tmp_path):
     link.execute("SELECT count(*) FROM block").fetchone()
     wal = server.data / (log.name + "-wal")
     data = {"id": 1, "pad": "x" * 900000}
-    begin, slowest = time.monotonic(), 0
+    begin = time.monotonic()
     while wal.stat().st_size < 100 << 20:
-        at = time.monotonic()
         company.post_events([{"event": "call.created", "data": data}] * 4)
-        slowest = max(slowest, time.monotonic() - at)
-        assert time.monotonic() - begin < 60 * SCALE
+        # A commit that waits for the reader waits for ever, or until a limit of SQLite's.
+        assert time.monotonic() - begin < 60 * SCALE, "commits wait for a reader"
     link.close()
-    assert slowest < 8, "commits waited for a reader"
