@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "cli/command.h"
 #include "cli/copying.h"
@@ -40,12 +41,11 @@ static enum err check_target(const char *data, enum copying_dir *ret_state, stru
 /* Takes away what was made for a restore that failed. */
 static void undo(const char *data)
 {
-    size_t len = strlen(data) + sizeof "/lock";
-    char *lock = mem_alloc(len);
+    struct buf lock = BUF_INIT;
 
-    snprintf(lock, len, "%s/lock", data);
-    unlink(lock);
-    free(lock);
+    buf_printf(&lock, "%s/lock", data);
+    unlink(lock.ptr);
+    buf_release(&lock);
     (void)rmdir(data);
 }
 
