@@ -189,7 +189,6 @@ def check_databases(folder):
         link.close()
 
 
-@pytest.mark.load
 def test_kill_9_loses_nothing(make_server, receiver, tmp_path):
     seed = int(os.environ.get("HOOKSWITCH_SEED", "20261125"))
     # Small files and snapshots, so that kills hit rolling, snapshots and recovery over files too.
