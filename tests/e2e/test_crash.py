@@ -13,7 +13,6 @@ import sqlite3
 import threading
 import time
 
-import pytest
 import requests
 from harness import behaviours
 from harness.wait import wait_until
